@@ -1,0 +1,361 @@
+//! The task that moves a program's output from its descriptors into its log, and the handle that acts on it.
+//!
+//! Reads are budgeted: a program that floods takes 64 KiB a turn while it is alone on its worker, and 4 KiB while
+//! somebody types beside it. After a turn it yields. No output byte is ever outside kernel, staging pipe or log.
+
+use crate::fds;
+use crate::launch::{Ends, pty};
+use crate::ring::Ring;
+use crate::running::{Control, InputError};
+use crate::stage::{Moved, Source, Stages};
+use anywire_model::{ExitReason, MarkKind, Offset, SessionId, Signal, Size, Stream};
+use parking_lot::Mutex;
+use std::cell::Cell;
+use std::fmt::Debug;
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+
+/// A turn's bytes for a program that floods alone.
+const BULK: usize = 64 << 10;
+/// A turn's bytes while somebody types beside it; and the most that counts as typing.
+const INTERACTIVE: usize = 4 << 10;
+/// How long a worker remembers that somebody types.
+const TYPING: Duration = Duration::from_millis(30);
+/// After a piped program's end: how long its children may keep the pipes open before the end is told.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What only the process's parent can do: the supervisor, or [`crate::Local`].
+pub(crate) trait Parent: Send + Sync + Debug {
+    fn kill(&self, id: SessionId, reason: ExitReason);
+    fn signal(&self, id: SessionId, signal: Signal);
+    /// The parent holds the write end of standard input too.
+    fn close_input(&self, id: SessionId);
+    fn forget(&self, id: SessionId);
+}
+
+/// A program with a terminal or pipes.
+#[derive(Debug)]
+pub(crate) struct Program {
+    id: SessionId,
+    ring: Arc<Ring>,
+    stages: Arc<Stages>,
+    ends: AsyncEnds,
+    gate: Gate,
+    exit: Exit,
+    parent: Arc<dyn Parent>,
+    /// The last input byte ended a line: then one end-of-file character is read as end of file, else two.
+    line_ended: AtomicBool,
+}
+
+#[derive(Debug)]
+enum AsyncEnds {
+    Pty(AsyncFd<OwnedFd>),
+    Pipe {
+        stdin: Mutex<Option<Arc<AsyncFd<OwnedFd>>>>,
+        stdout: AsyncFd<OwnedFd>,
+        stderr: AsyncFd<OwnedFd>,
+    },
+}
+
+/// How far the log may be filled.
+#[derive(Debug)]
+struct Gate {
+    limit: AtomicU64,
+    moved: Notify,
+}
+
+/// How the process ended, told by its parent; the driver tells the log once the output is complete.
+#[derive(Debug, Default)]
+struct Exit {
+    reason: OnceLock<ExitReason>,
+    told: Notify,
+}
+
+impl Program {
+    /// Registers the descriptors with the current runtime. [`Program::drive`] does the rest.
+    pub(crate) fn new(
+        id: SessionId,
+        ends: Ends,
+        ring: Arc<Ring>,
+        stages: Arc<Stages>,
+        parent: Arc<dyn Parent>,
+    ) -> io::Result<Arc<Self>> {
+        let ends = match ends {
+            Ends::Pty(master) => AsyncEnds::Pty(fds::watch(master, fds::both())?),
+            Ends::Pipe {
+                stdin,
+                stdout,
+                stderr,
+            } => {
+                let stdin = stdin
+                    .map(|fd| fds::watch(fd, Interest::WRITABLE))
+                    .transpose()?;
+                AsyncEnds::Pipe {
+                    stdin: Mutex::new(stdin.map(Arc::new)),
+                    stdout: fds::watch(stdout, Interest::READABLE)?,
+                    stderr: fds::watch(stderr, Interest::READABLE)?,
+                }
+            }
+        };
+        let gate = Gate {
+            limit: AtomicU64::new(u64::MAX),
+            moved: Notify::new(),
+        };
+        let line_ended = AtomicBool::new(true);
+        Ok(Arc::new(Self {
+            id,
+            ring,
+            stages,
+            ends,
+            gate,
+            exit: Exit::default(),
+            parent,
+            line_ended,
+        }))
+    }
+
+    /// Tells how the process ended. Called by its parent, any number of times; the first counts.
+    pub(crate) fn exited(&self, reason: ExitReason) {
+        let _ = self.exit.reason.set(reason);
+        self.exit.told.notify_one();
+    }
+
+    /// Moves output until the program has ended and everything is in the log.
+    pub(crate) async fn drive(self: Arc<Self>) {
+        let result = match &self.ends {
+            AsyncEnds::Pty(master) => self.drive_pty(master).await,
+            AsyncEnds::Pipe { stdout, stderr, .. } => self.drive_pipes(stdout, stderr).await,
+        };
+        match result {
+            Ok(reason) => self.ring.end(reason),
+            Err(error) => {
+                tracing::error!(session = %self.id, %error, "moving output");
+                self.parent.kill(self.id, ExitReason::ServerLost);
+                self.ring.end(ExitReason::ServerLost);
+            }
+        }
+    }
+
+    async fn drive_pty(&self, master: &AsyncFd<OwnedFd>) -> io::Result<ExitReason> {
+        loop {
+            let budget = self.room().await;
+            let mut ready = tokio::select! {
+                biased;
+                ready = master.readable() => Some(ready?),
+                () = self.exit.told.notified() => None,
+            };
+            let exit = self.exit.reason.get();
+            match self.pump(master, None, budget)? {
+                Moved::Some(_) => tokio::task::yield_now().await,
+                // Read until there was nothing more after the end was known: that is all.
+                Moved::Drained(_) | Moved::Ended(_) if exit.is_some() => {
+                    return Ok(exit.cloned().unwrap_or(ExitReason::ServerLost));
+                }
+                // Without a slave a terminal reads as ended until somebody opens it again; readiness tells.
+                Moved::Drained(_) | Moved::Ended(_) => {
+                    if let Some(ready) = &mut ready {
+                        ready.clear_ready();
+                    }
+                }
+            }
+        }
+    }
+
+    async fn drive_pipes(
+        &self,
+        stdout: &AsyncFd<OwnedFd>,
+        stderr: &AsyncFd<OwnedFd>,
+    ) -> io::Result<ExitReason> {
+        let (mut out_open, mut err_open) = (true, true);
+        let mut deadline = None;
+        loop {
+            if let Some(reason) = self.exit.reason.get() {
+                let deadline =
+                    *deadline.get_or_insert_with(|| tokio::time::Instant::now() + LINGER);
+                if (!out_open && !err_open) || tokio::time::Instant::now() >= deadline {
+                    return Ok(reason.clone());
+                }
+            }
+            let budget = self.room().await;
+            let (source, stream, open) = tokio::select! {
+                ready = stdout.readable(), if out_open => (ready?, Stream::Out, &mut out_open),
+                ready = stderr.readable(), if err_open => (ready?, Stream::Err, &mut err_open),
+                () = self.exit.told.notified() => continue,
+                () = sleep_until(deadline) => continue,
+            };
+            let mut ready = source;
+            match self.pump(ready.get_ref(), Some(stream), budget)? {
+                Moved::Some(_) => tokio::task::yield_now().await,
+                Moved::Drained(_) => ready.clear_ready(),
+                Moved::Ended(_) => *open = false,
+            }
+        }
+    }
+
+    fn pump(
+        &self,
+        fd: &AsyncFd<OwnedFd>,
+        stream: Option<Stream>,
+        budget: usize,
+    ) -> io::Result<Moved> {
+        let source = Source {
+            id: self.id,
+            ring: &self.ring,
+            fd: fd.get_ref().as_fd(),
+            stream,
+        };
+        let moved = self.stages.pump(&source, budget)?;
+        let (Moved::Some(len) | Moved::Drained(len) | Moved::Ended(len)) = moved;
+        if len > 0 {
+            if len < INTERACTIVE && matches!(moved, Moved::Drained(_)) {
+                typing(self.key());
+            }
+            self.ring.announce();
+        }
+        Ok(moved)
+    }
+
+    /// Waits until the log has room and says how much to move in this turn.
+    async fn room(&self) -> usize {
+        loop {
+            let moved = self.gate.moved.notified();
+            let room = self
+                .gate
+                .limit
+                .load(Ordering::Acquire)
+                .saturating_sub(self.ring.head());
+            if room > 0 {
+                let budget = if others_type(self.key()) {
+                    INTERACTIVE
+                } else {
+                    BULK
+                };
+                return budget.min(usize::try_from(room).unwrap_or(usize::MAX));
+            }
+            moved.await;
+        }
+    }
+
+    fn key(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// The descriptor that takes input, if it still does.
+    fn with_input<T>(&self, act: impl FnOnce(&AsyncFd<OwnedFd>) -> T) -> Option<T> {
+        match &self.ends {
+            AsyncEnds::Pty(master) => Some(act(master)),
+            AsyncEnds::Pipe { stdin, .. } => stdin.lock().as_deref().map(act),
+        }
+    }
+}
+
+impl Control for Program {
+    fn input(&self, bytes: &[u8]) -> Result<usize, InputError> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let write = |fd: &AsyncFd<OwnedFd>| {
+            fd.try_io(Interest::WRITABLE, |fd| Ok(rustix::io::write(fd, bytes)?))
+        };
+        match self.with_input(write).ok_or(InputError::Closed)? {
+            Ok(len) => {
+                self.line_ended.store(
+                    matches!(bytes[len - 1], b'\n' | b'\r' | 4),
+                    Ordering::Relaxed,
+                );
+                Ok(len)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(InputError::Full),
+            Err(_) => Err(InputError::Closed),
+        }
+    }
+
+    fn input_ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let stdin = match &self.ends {
+            AsyncEnds::Pty(master) => {
+                return Box::pin(async move {
+                    let _ = master.writable().await;
+                });
+            }
+            AsyncEnds::Pipe { stdin, .. } => stdin.lock().clone(),
+        };
+        Box::pin(async move {
+            if let Some(stdin) = stdin {
+                let _ = stdin.writable().await;
+            }
+        })
+    }
+
+    fn close_input(&self) {
+        match &self.ends {
+            AsyncEnds::Pty(master) => {
+                let modes = rustix::termios::tcgetattr(master.get_ref());
+                let end = modes.map_or(4, |modes| {
+                    modes.special_codes[rustix::termios::SpecialCodeIndex::VEOF]
+                });
+                let once = self.line_ended.load(Ordering::Relaxed);
+                let _ = self.input(&[end, end][usize::from(once)..]);
+            }
+            AsyncEnds::Pipe { stdin, .. } => {
+                *stdin.lock() = None;
+                self.parent.close_input(self.id);
+            }
+        }
+    }
+
+    fn resize(&self, size: Size) {
+        if let AsyncEnds::Pty(master) = &self.ends {
+            match pty::set_size(master.get_ref().as_fd(), size) {
+                Ok(()) => self.ring.put_mark(MarkKind::Resize(size)),
+                Err(error) => tracing::debug!(session = %self.id, %error, "setting the size"),
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.parent.signal(self.id, signal);
+    }
+
+    fn kill(&self, reason: ExitReason) {
+        self.parent.kill(self.id, reason);
+    }
+
+    fn allow(&self, limit: Offset) {
+        self.gate.limit.store(limit, Ordering::Release);
+        self.gate.moved.notify_one();
+    }
+
+    fn forget(&self) {
+        self.parent.forget(self.id);
+    }
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+thread_local! {
+    /// Which program on this worker was last seen to answer typing, and when.
+    static TYPED: Cell<Option<(usize, Instant)>> = const { Cell::new(None) };
+}
+
+fn typing(key: usize) {
+    TYPED.set(Some((key, Instant::now())));
+}
+
+fn others_type(key: usize) -> bool {
+    TYPED
+        .get()
+        .is_some_and(|(other, at)| other != key && at.elapsed() < TYPING)
+}

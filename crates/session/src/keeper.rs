@@ -1,0 +1,258 @@
+//! The keeper of a session's screen: a task that exists only while somebody needs a picture.
+//!
+//! It is asked for a keyframe, or told that the ring is about to drop bytes that no screen has seen. Then it draws on
+//! from the last checkpoint, in slices of 64 KiB between which others run, and stores a new one. After a while without
+//! work it is gone; the checkpoint stays.
+
+use crate::screen::Screen;
+use anywire_model::{MarkKind, Offset, Size};
+use anywire_process::ring::{CHECKPOINT_MAX, Checkpoint, Ring};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+/// Bytes drawn before others get their turn.
+const SLICE: usize = 64 << 10;
+/// How long the screen is kept without work.
+const IDLE: Duration = Duration::from_secs(5);
+/// Requests that may wait; more wait at the door.
+const QUEUE: usize = 16;
+
+/// A picture of the screen.
+#[derive(Clone, Debug)]
+pub(crate) struct Keyframe {
+    /// The first byte that is not in it.
+    pub(crate) offset: Offset,
+    /// The first mark that is not in it.
+    pub(crate) marks: u64,
+    pub(crate) size: Size,
+    pub(crate) dump: Arc<[u8]>,
+}
+
+/// What the keeper is asked.
+pub(crate) enum Request {
+    /// A picture as late as possible.
+    Keyframe(oneshot::Sender<Keyframe>),
+    /// Draw up to the head and store a checkpoint.
+    Checkpoint,
+    /// Draw up to the head: there are questions to the terminal in it, and nobody else to answer them.
+    Answer,
+}
+
+/// The door to a keeper that may or may not be at work.
+#[derive(Default)]
+pub(crate) struct Door(Mutex<Option<mpsc::Sender<Request>>>);
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Door")
+    }
+}
+
+/// What the keeper needs of its session.
+pub(crate) trait House: Send + Sync + 'static {
+    fn log(&self) -> &Arc<Ring>;
+    fn door(&self) -> &Door;
+    fn tasks(&self) -> &TaskTracker;
+    /// The ring may be filled a ring's length beyond this offset.
+    fn checkpointed(&self, offset: Offset);
+    /// Since which offset no attached terminal answers queries, if so.
+    fn unattended_since(&self) -> Option<Offset>;
+    /// What the screen answers to queries in unattended output.
+    fn answer(&self, replies: &[u8]);
+}
+
+/// Asks the keeper of `house`, starting it if nobody is there. A request that finds the queue full is dropped: of
+/// `Checkpoint` one that waits is as good as two, and who waits for a keyframe sees the sender gone and asks again.
+pub(crate) fn ask<H: House>(house: &Arc<H>, request: Request) {
+    let mut door = house.door().0.lock();
+    let request = match door
+        .as_ref()
+        .map(|sender| sender.clone().try_reserve_owned())
+    {
+        Some(Ok(place)) => {
+            place.send(request);
+            return;
+        }
+        Some(Err(mpsc::error::TrySendError::Full(_))) => return,
+        Some(Err(mpsc::error::TrySendError::Closed(_))) | None => request,
+    };
+    let (sender, requests) = mpsc::channel(QUEUE);
+    let _ = sender.try_send(request);
+    *door = Some(sender);
+    house.tasks().spawn(Box::pin(keep(house.clone(), requests)));
+}
+
+async fn keep<H: House>(house: Arc<H>, mut requests: mpsc::Receiver<Request>) {
+    let mut drawing = Drawing::begin(house.log().clone());
+    loop {
+        match tokio::time::timeout(IDLE, requests.recv()).await {
+            Ok(Some(request)) => {
+                drawing.catch_up(&house).await;
+                match request {
+                    Request::Keyframe(to) => drop(to.send(drawing.keyframe())),
+                    Request::Checkpoint => drawing.store(&*house),
+                    Request::Answer => {}
+                }
+            }
+            Ok(None) => return,
+            Err(_idle) => {
+                let mut door = house.door().0.lock();
+                // Nobody can have come in between: whoever asks holds this lock.
+                if requests.is_empty() {
+                    *door = None;
+                    drawing.store(&*house);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A screen and how far it has read.
+struct Drawing {
+    log: Arc<Ring>,
+    screen: Screen,
+    offset: Offset,
+    marks: u64,
+    stored: Offset,
+}
+
+impl Drawing {
+    fn begin(log: Arc<Ring>) -> Self {
+        let checkpoint = log
+            .checkpoint()
+            .filter(|checkpoint| checkpoint.offset >= log.tail());
+        let offset = checkpoint
+            .as_ref()
+            .map_or_else(|| log.tail(), |checkpoint| checkpoint.offset);
+        let screen = match checkpoint {
+            Some(Checkpoint { size, dump, .. }) => Screen::restore(size, &dump),
+            None => Screen::new(log.size_at(offset)),
+        };
+        Self {
+            marks: log.mark_at(offset),
+            log,
+            screen,
+            offset,
+            stored: offset,
+        }
+    }
+
+    /// Draws up to the head, and answers what asked the terminal while nobody else would.
+    async fn catch_up<H: House>(&mut self, house: &Arc<H>) {
+        let head = self.log.head();
+        let since = house.unattended_since().unwrap_or(head);
+        self.advance(house, since.min(head)).await;
+        self.screen.take_replies();
+        self.advance(house, head).await;
+        let replies = self.screen.take_replies();
+        if !replies.is_empty() {
+            house.answer(&replies);
+        }
+    }
+
+    /// Draws up to `target`, or to the last boundary before it.
+    async fn advance<H: House>(&mut self, house: &Arc<H>, target: Offset) {
+        let mut slice = Vec::new();
+        while self.offset < target {
+            let until = self.resizes().min(target);
+            slice.clear();
+            let want = usize::try_from(until - self.offset)
+                .unwrap_or(SLICE)
+                .min(SLICE);
+            if self.log.read(self.offset, want, &mut slice).is_err() {
+                // Only without a place for checkpoints can the ring have overtaken us.
+                self.restart();
+                continue;
+            }
+            let taken = self.screen.advance(&slice);
+            self.offset += taken as u64;
+            if taken == 0 && !self.widen(&mut slice, until) {
+                return;
+            }
+            if self.offset - self.stored >= self.log.capacity() / 4 {
+                self.store(&**house);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// A sequence did not end within the slice. Offers the screen everything up to `until`; returns whether that
+    /// helped. If a resize is next, the sequence is cut there, as a terminal would see it.
+    fn widen(&mut self, slice: &mut Vec<u8>, until: Offset) -> bool {
+        let left = usize::try_from(until - self.offset).unwrap_or(usize::MAX);
+        if slice.len() < left {
+            slice.clear();
+            if self
+                .log
+                .read(self.offset, left.min(4 * SLICE), slice)
+                .is_err()
+            {
+                return false;
+            }
+            let taken = self.screen.advance(slice);
+            self.offset += taken as u64;
+            return taken > 0;
+        }
+        match self.log.mark(self.marks) {
+            Some(mark) if mark.offset <= until => {
+                self.apply_mark(mark.kind);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Applies the marks that lie at the offset; returns where the next one lies.
+    fn resizes(&mut self) -> Offset {
+        while let Some(mark) = self.log.mark(self.marks) {
+            if mark.offset > self.offset {
+                return mark.offset;
+            }
+            self.apply_mark(mark.kind);
+        }
+        Offset::MAX
+    }
+
+    fn apply_mark(&mut self, kind: MarkKind) {
+        self.marks += 1;
+        if let MarkKind::Resize(size) = kind {
+            self.screen.resize(size);
+        }
+    }
+
+    fn restart(&mut self) {
+        self.offset = self.log.tail();
+        self.marks = self.log.mark_at(self.offset);
+        self.screen = Screen::new(self.log.size_at(self.offset));
+    }
+
+    fn keyframe(&mut self) -> Keyframe {
+        self.resizes();
+        let dump = self.screen.dump().into();
+        Keyframe {
+            offset: self.offset,
+            marks: self.marks,
+            size: self.screen.size(),
+            dump,
+        }
+    }
+
+    fn store(&mut self, house: &impl House) {
+        if self.offset > self.stored {
+            let dump = self.screen.dump_within(CHECKPOINT_MAX);
+            let checkpoint = Checkpoint {
+                offset: self.offset,
+                size: self.screen.size(),
+                dump,
+            };
+            if self.log.put_checkpoint(&checkpoint) {
+                self.stored = self.offset;
+            }
+        }
+        house.checkpointed(self.stored);
+    }
+}

@@ -1,0 +1,273 @@
+//! All sessions of this node.
+
+use crate::session::{Session, SessionInfo};
+use anywire_model::{SessionId, Size};
+use anywire_process::{Order, Running, Spawn, SpawnError};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::task::TaskTracker;
+
+/// How long a session waits for its first attachment, also after a crash of the server.
+const FIRST_ATTACH: Duration = Duration::from_secs(60);
+/// How long a client that counts its input may be away, whatever the service says.
+const RESUME: Duration = Duration::from_secs(60);
+/// Letters of a name.
+const NAME_MAX: usize = 64;
+
+/// How sessions of a service live.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// How long a session without attachments lives.
+    pub ttl: Duration,
+}
+
+impl Policy {
+    /// As `ttl`, for a session whose last client is able to come back.
+    pub(crate) fn resumable_ttl(self) -> Duration {
+        self.ttl.max(RESUME)
+    }
+}
+
+/// What the registry needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The services, by name.
+    pub services: BTreeMap<String, Policy>,
+    /// The most sessions there may be.
+    pub max_sessions: usize,
+}
+
+/// How to create a session.
+#[derive(Clone, Debug, Default)]
+pub struct Create {
+    /// A name, unique among sessions; by default the service's name and a number.
+    pub name: Option<String>,
+    /// The terminal's first size.
+    pub size: Option<Size>,
+}
+
+/// Why a session was not created.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// No service has that name.
+    #[error("no service is called {0:?}")]
+    NoService(String),
+    /// The name is taken.
+    #[error("a session called {0:?} exists")]
+    NameTaken(String),
+    /// The name has letters that are not for names.
+    #[error("{0:?} cannot be a name: 1 to 64 letters, digits, '-', '_' and '.'")]
+    BadName(String),
+    /// As many sessions exist as may exist.
+    #[error("{0} sessions exist, the most there may be; end one first")]
+    Busy(usize),
+    /// The program did not start.
+    #[error("starting the program: {0}")]
+    Spawn(#[from] SpawnError),
+}
+
+/// What a new server must know of an old one's session; lies in the session's memory.
+#[derive(Serialize, Deserialize)]
+struct Page {
+    name: String,
+}
+
+/// All sessions of this node. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct Registry(pub(crate) Arc<Table>);
+
+#[derive(Debug)]
+pub(crate) struct Table {
+    spawn: Arc<dyn Spawn>,
+    settings: Settings,
+    sessions: Mutex<Sessions>,
+    pub(crate) tasks: TaskTracker,
+}
+
+#[derive(Debug, Default)]
+struct Sessions {
+    by_id: HashMap<SessionId, Session>,
+    /// Names in use, those of sessions that are being started included.
+    by_name: HashMap<String, SessionId>,
+    numbers: HashMap<String, u64>,
+}
+
+impl Registry {
+    /// An empty registry. [`Registry::sweep`] must run for its timers.
+    #[must_use]
+    pub fn new(spawn: Arc<dyn Spawn>, settings: Settings) -> Self {
+        Self(Arc::new(Table {
+            spawn,
+            settings,
+            sessions: Mutex::default(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// Starts the program of a service in a new session.
+    ///
+    /// # Errors
+    /// See [`CreateError`]; then there is no session.
+    pub async fn create(&self, service: &str, options: Create) -> Result<Session, CreateError> {
+        let table = &self.0;
+        let policy = table.settings.services.get(service);
+        let policy = *policy.ok_or_else(|| CreateError::NoService(service.to_owned()))?;
+        let id = SessionId::random();
+        let reserved = table.reserve(id, service, options.name)?;
+        let order = Order {
+            id,
+            service: service.to_owned(),
+            size: options.size.unwrap_or_default(),
+        };
+        let running = table.spawn.spawn(order).await?;
+        let page = Page {
+            name: reserved.name.clone(),
+        };
+        running
+            .log
+            .put_page(&serde_json::to_vec(&page).unwrap_or_default());
+        tracing::info!(session = %id, name = reserved.name, service, pid = running.pid, "started");
+        let session = Session::new(running, reserved.keep(), policy, FIRST_ATTACH, table);
+        table.sessions.lock().by_id.insert(id, session.clone());
+        Ok(session)
+    }
+
+    /// Takes over a program that an earlier server started.
+    pub fn adopt(&self, running: Running) -> Session {
+        let table = &self.0;
+        let page = running
+            .log
+            .page()
+            .and_then(|page| serde_json::from_slice::<Page>(&page).ok());
+        let name = page.map_or_else(|| running.id.short(), |page| page.name);
+        let policy = table.settings.services.get(&running.service).copied();
+        let policy = policy.unwrap_or(Policy {
+            ttl: Duration::ZERO,
+        });
+        let id = running.id;
+        let session = Session::new(running, name.clone(), policy, FIRST_ATTACH, table);
+        let mut sessions = table.sessions.lock();
+        sessions.by_name.insert(name, id);
+        sessions.by_id.insert(id, session.clone());
+        session
+    }
+
+    /// The session with this id or name.
+    #[must_use]
+    pub fn find(&self, key: &str) -> Option<Session> {
+        let sessions = self.0.sessions.lock();
+        let id = key
+            .parse()
+            .ok()
+            .or_else(|| sessions.by_name.get(key).copied())?;
+        sessions.by_id.get(&id).cloned()
+    }
+
+    /// All sessions, oldest first.
+    #[must_use]
+    pub fn list(&self) -> Vec<SessionInfo> {
+        let sessions: Vec<Session> = self.0.sessions.lock().by_id.values().cloned().collect();
+        let mut list: Vec<SessionInfo> = sessions.iter().map(Session::info).collect();
+        list.sort_by(|a, b| b.age_ms.cmp(&a.age_ms).then_with(|| a.name.cmp(&b.name)));
+        list
+    }
+
+    pub(crate) fn sessions(&self) -> Vec<Session> {
+        self.0.sessions.lock().by_id.values().cloned().collect()
+    }
+}
+
+impl Table {
+    fn reserve(
+        self: &Arc<Self>,
+        id: SessionId,
+        service: &str,
+        name: Option<String>,
+    ) -> Result<Reserved, CreateError> {
+        let mut sessions = self.sessions.lock();
+        if sessions.by_name.len() >= self.settings.max_sessions {
+            return Err(CreateError::Busy(self.settings.max_sessions));
+        }
+        let name = match name {
+            Some(name) => checked(name)?,
+            None => sessions.fresh_name(service),
+        };
+        if sessions.by_name.contains_key(&name) {
+            return Err(CreateError::NameTaken(name));
+        }
+        sessions.by_name.insert(name.clone(), id);
+        Ok(Reserved {
+            name,
+            id,
+            table: Some(self.clone()),
+        })
+    }
+
+    /// Forgets a session that is over.
+    pub(crate) fn remove(&self, id: SessionId) {
+        let session = {
+            let mut sessions = self.sessions.lock();
+            let Some(session) = sessions.by_id.remove(&id) else {
+                return;
+            };
+            if sessions.by_name.get(session.name()) == Some(&id) {
+                sessions.by_name.remove(session.name());
+            }
+            session
+        };
+        session.0.running.control.forget();
+    }
+}
+
+impl Sessions {
+    fn fresh_name(&mut self, service: &str) -> String {
+        loop {
+            let number = self.numbers.entry(service.to_owned()).or_insert(0);
+            *number += 1;
+            let name = format!("{service}-{number}");
+            if !self.by_name.contains_key(&name) {
+                return name;
+            }
+        }
+    }
+}
+
+fn checked(name: String) -> Result<String, CreateError> {
+    let good = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let len = name.chars().count();
+    if (1..=NAME_MAX).contains(&len) && name.chars().all(good) && name.parse::<SessionId>().is_err()
+    {
+        Ok(name)
+    } else {
+        Err(CreateError::BadName(name.chars().take(NAME_MAX).collect()))
+    }
+}
+
+/// A name that is taken until it is kept or dropped.
+struct Reserved {
+    name: String,
+    id: SessionId,
+    table: Option<Arc<Table>>,
+}
+
+impl Reserved {
+    fn keep(mut self) -> String {
+        self.table = None;
+        std::mem::take(&mut self.name)
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if let Some(table) = &self.table {
+            let mut sessions = table.sessions.lock();
+            if sessions.by_name.get(&self.name) == Some(&self.id) {
+                sessions.by_name.remove(&self.name);
+            }
+        }
+    }
+}

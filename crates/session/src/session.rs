@@ -1,0 +1,553 @@
+//! One session: a program that runs, its attachments, and the rules about who may do what.
+
+use crate::attach::{Applied, Attach, AttachError, Attachment, Lag, Refused, Start};
+use crate::input::Counts;
+use crate::keeper::{self, Door, House, Keyframe, Request};
+use crate::registry::{Policy, Table};
+use crate::seats::{Seat, Seats};
+use anywire_codec::query::{QueryScanner, ReplyFilter};
+use anywire_model::{ExitReason, Intent, Io, Offset, SessionId, Size};
+use anywire_process::ring::Ring;
+use anywire_process::{InputError, Running, Watcher};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+/// Attachments that one session may have.
+const ATTACHMENTS: usize = 256;
+/// Unattended output that is searched for queries at once; of a larger burst only the end counts.
+const SCAN: usize = 64 << 10;
+
+/// What a list shows of a session.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct SessionInfo {
+    /// Its id.
+    pub id: SessionId,
+    /// Its name.
+    pub name: String,
+    /// The service that it was made from.
+    pub service: String,
+    /// What carries its bytes.
+    pub io: Io,
+    /// The terminal's size.
+    pub size: Size,
+    /// Output bytes so far.
+    pub head: Offset,
+    /// Age in milliseconds.
+    pub age_ms: u64,
+    /// Process id of the program, if it has one.
+    pub pid: Option<u32>,
+    /// How many are attached.
+    pub attachments: usize,
+    /// How it ended, if it did.
+    pub exit: Option<ExitReason>,
+}
+
+/// One session. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct Session(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) running: Running,
+    pub(crate) name: String,
+    policy: Policy,
+    state: Mutex<State>,
+    /// How far the ring may be filled before a checkpoint is needed.
+    checkpoint_limit: AtomicU64,
+    door: Door,
+    tasks: TaskTracker,
+    home: Weak<Table>,
+}
+
+#[derive(Debug)]
+struct State {
+    seats: Seats,
+    size: Size,
+    counts: Counts,
+    /// Since when nobody is attached.
+    alone_since: Option<Instant>,
+    /// How long nobody may be attached: longer at the beginning and after a crash than later.
+    alone_for: Duration,
+    ended_at: Option<Instant>,
+    unattended: Option<Unattended>,
+}
+
+/// Output since `since` is seen by no terminal that answers queries; it was searched for them up to `scanned`.
+#[derive(Debug)]
+struct Unattended {
+    since: Offset,
+    scanned: Offset,
+    scanner: QueryScanner,
+}
+
+impl Session {
+    /// A session for a program. `grace` is how long it waits for its first attachment.
+    pub(crate) fn new(
+        running: Running,
+        name: String,
+        policy: Policy,
+        grace: Duration,
+        home: &Arc<Table>,
+    ) -> Self {
+        let log = running.log.clone();
+        let head = log.head();
+        let state = State {
+            seats: Seats::default(),
+            size: log.size_at(head),
+            counts: Counts::default(),
+            alone_since: Some(Instant::now()),
+            alone_for: grace,
+            ended_at: None,
+            unattended: None,
+        };
+        let drawn = log.checkpoint().map_or(0, |checkpoint| checkpoint.offset);
+        let has_screen = running.io == Io::Pty;
+        let inner = Arc::new(Inner {
+            running,
+            name,
+            policy,
+            state: Mutex::new(state),
+            checkpoint_limit: AtomicU64::new(if has_screen {
+                drawn + log.capacity()
+            } else {
+                Offset::MAX
+            }),
+            door: Door::default(),
+            tasks: home.tasks.clone(),
+            home: Arc::downgrade(home),
+        });
+        inner.attend(&mut inner.state.lock());
+        inner.open_gate(&inner.state.lock());
+        let watcher: Weak<dyn Watcher> = Arc::downgrade(&inner) as Weak<dyn Watcher>;
+        log.set_watcher(watcher);
+        Self(inner)
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.0.running.id
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What a list shows.
+    #[must_use]
+    pub fn info(&self) -> SessionInfo {
+        let running = &self.0.running;
+        let state = self.0.state.lock();
+        SessionInfo {
+            id: running.id,
+            name: self.0.name.clone(),
+            service: running.service.clone(),
+            io: running.io,
+            size: state.size,
+            head: running.log.head(),
+            age_ms: anywire_process::boottime_ms().saturating_sub(running.log.created_ms()),
+            pid: running.pid,
+            attachments: state.seats.len(),
+            exit: running.log.exit().cloned(),
+        }
+    }
+
+    /// Joins the session.
+    ///
+    /// # Errors
+    /// [`AttachError::Busy`] when it has as many attachments as it may have.
+    pub fn attach(&self, options: Attach) -> Result<Attachment, AttachError> {
+        let inner = &self.0;
+        let mut state = inner.state.lock();
+        if state.seats.len() == ATTACHMENTS {
+            return Err(AttachError::Busy(ATTACHMENTS));
+        }
+        let head = inner.running.log.head();
+        let (cursor, keyframe) = inner.entry(options.start, head);
+        let seat = Seat {
+            key: 0,
+            role: options.role,
+            lag: options.lag,
+            answers: options.answers,
+            size: options.size,
+            cursor,
+            took_at: Instant::now(),
+        };
+        let (key, size) = state.seats.join(seat);
+        state.alone_since = None;
+        if let Some(size) = size {
+            inner.set_size(&mut state, size);
+        }
+        inner.attend(&mut state);
+        inner.open_gate(&state);
+        let (input, uncertain) = options
+            .client
+            .map_or((0, 0), |client| state.counts.resume(&inner.running, client));
+        Ok(Attachment::new(
+            self.clone(),
+            key,
+            &options,
+            cursor,
+            keyframe,
+            (input, uncertain),
+        ))
+    }
+
+    /// Ends the session: the whole tree of its programs, in the background.
+    pub fn kill(&self, by: &str) {
+        self.0
+            .running
+            .control
+            .kill(ExitReason::KilledBy { by: by.to_owned() });
+    }
+
+    /// Whether the program has ended and all of its output is in the log.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.0.running.log.exit().is_some()
+    }
+}
+
+impl Inner {
+    pub(crate) fn log(&self) -> &Arc<Ring> {
+        &self.running.log
+    }
+
+    /// Where an attachment begins, and whether with a keyframe.
+    fn entry(&self, start: Start, head: Offset) -> (Offset, bool) {
+        let tail = self.log().tail();
+        let has_screen = self.running.io == Io::Pty;
+        match start {
+            Start::Now => (head, false),
+            Start::Since(offset) if (tail..=head).contains(&offset) => (offset, false),
+            Start::Oldest if tail == 0 || !has_screen => (tail, false),
+            // Nothing was written yet: the screen is known to be empty.
+            Start::Screen if head == 0 => (0, false),
+            _ if has_screen => (head, true),
+            // The gap is named by the cursor's first step.
+            Start::Since(offset) if offset < tail => (offset, false),
+            _ => (tail, false),
+        }
+    }
+
+    pub(crate) fn leave(&self, key: u64, resumable: bool) {
+        let mut state = self.state.lock();
+        if let Some(size) = state.seats.leave(key) {
+            self.set_size(&mut state, size);
+        }
+        if state.seats.len() == 0 {
+            state.alone_since = Some(Instant::now());
+            state.alone_for = if resumable {
+                self.policy.resumable_ttl()
+            } else {
+                self.policy.ttl
+            };
+        }
+        self.attend(&mut state);
+        self.open_gate(&state);
+        let over = state.seats.len() == 0 && state.alone_for.is_zero();
+        drop(state);
+        if over {
+            self.running.control.kill(ExitReason::Idle);
+            if self.running.io == Io::Handler
+                && let Some(home) = self.home.upgrade()
+            {
+                home.remove(self.running.id);
+            }
+        }
+    }
+
+    fn set_size(&self, state: &mut State, size: Size) {
+        if state.size != size {
+            state.size = size;
+            self.running.control.resize(size);
+        }
+    }
+
+    /// Lets the program write as far as pacer and ring allow.
+    fn open_gate(&self, state: &State) {
+        let limit = state
+            .seats
+            .pace_limit()
+            .min(self.checkpoint_limit.load(Ordering::Acquire));
+        self.running.control.allow(limit);
+        // The keeper starts drawing when half of the ring has not been seen by a screen.
+        let half = self.log().capacity() / 2;
+        let drawn = self
+            .checkpoint_limit
+            .load(Ordering::Acquire)
+            .saturating_sub(half);
+        self.log()
+            .watch_from(if state.unattended.is_some() { 0 } else { drawn });
+    }
+
+    /// Keeps track of whether anybody answers the program's queries to its terminal.
+    fn attend(&self, state: &mut State) {
+        if self.running.io != Io::Pty || state.seats.responder().is_some() {
+            state.unattended = None;
+        } else if state.unattended.is_none() {
+            let head = self.log().head();
+            state.unattended = Some(Unattended {
+                since: head,
+                scanned: head,
+                scanner: QueryScanner::new(),
+            });
+        }
+    }
+
+    /// Somebody took output up to `cursor`.
+    pub(crate) fn took(&self, key: u64, cursor: Offset) {
+        let mut state = self.state.lock();
+        state.seats.took(key, cursor);
+        let limit = state.seats.pace_limit();
+        if limit != Offset::MAX {
+            self.running
+                .control
+                .allow(limit.min(self.checkpoint_limit.load(Ordering::Acquire)));
+        }
+        if !self.log().is_shared()
+            && let Some(slowest) = state.seats.slowest()
+        {
+            self.log().release(slowest);
+        }
+    }
+
+    pub(crate) fn lag(&self, key: u64) -> Lag {
+        self.state.lock().seats.lag(key)
+    }
+
+    /// Applies what an attachment wants, if its role allows it.
+    pub(crate) fn apply(
+        &self,
+        key: u64,
+        client: Option<u64>,
+        filter: &mut ReplyFilter,
+        intent: Intent<'_>,
+    ) -> Result<Applied, Refused> {
+        let mut state = self.state.lock();
+        let role = state
+            .seats
+            .get(key)
+            .map(|seat| seat.role)
+            .ok_or(Refused::Role)?;
+        let allowed = if matches!(intent, Intent::Kill) {
+            role.may_own()
+        } else {
+            role.may_write()
+        };
+        if let Intent::Resize(size) = intent
+            && !allowed
+        {
+            // A viewer's window is its own affair.
+            let _ = state.seats.resized(key, size);
+            return Ok(Applied::Done);
+        }
+        if !allowed {
+            return Err(Refused::Role);
+        }
+        match intent {
+            Intent::Input { offset, bytes } => {
+                self.input(&mut state, (key, client), filter, offset, bytes)
+            }
+            Intent::Resize(size) => {
+                if let Some(size) = state.seats.resized(key, size) {
+                    self.set_size(&mut state, size);
+                }
+                Ok(Applied::Done)
+            }
+            Intent::Signal(signal) => {
+                self.running.control.signal(signal);
+                Ok(Applied::Done)
+            }
+            Intent::CloseInput => {
+                self.running.control.close_input();
+                Ok(Applied::Done)
+            }
+            Intent::Kill => {
+                self.running.control.kill(ExitReason::KilledBy {
+                    by: "its owner".to_owned(),
+                });
+                Ok(Applied::Done)
+            }
+        }
+    }
+
+    fn input(
+        &self,
+        state: &mut State,
+        (key, client): (u64, Option<u64>),
+        filter: &mut ReplyFilter,
+        offset: Option<u64>,
+        bytes: &[u8],
+    ) -> Result<Applied, Refused> {
+        if let Some(size) = state.seats.typed(key) {
+            self.set_size(state, size);
+        }
+        self.open_gate(state);
+        let (Some(client), Some(offset)) = (client, offset) else {
+            return Ok(Applied::Taken(self.give(state, key, filter, bytes)?));
+        };
+        let taken = state.counts.taken(&self.running, client);
+        let skip = taken.checked_sub(offset).ok_or(Refused::InputGap {
+            expected: taken,
+            got: offset,
+        })?;
+        let known = usize::try_from(skip).unwrap_or(usize::MAX).min(bytes.len());
+        let fresh = &bytes[known..];
+        state
+            .counts
+            .intend(&self.running, client, taken, fresh.len());
+        let given = self.give(state, key, filter, fresh);
+        state.counts.set(
+            &self.running,
+            client,
+            taken + *given.as_ref().unwrap_or(&0) as u64,
+        );
+        Ok(Applied::Taken(known + given?))
+    }
+
+    /// Gives the program input, without the replies of terminals that were not asked. Returns how much was used up.
+    fn give(
+        &self,
+        state: &State,
+        key: u64,
+        filter: &mut ReplyFilter,
+        bytes: &[u8],
+    ) -> Result<usize, Refused> {
+        let asked = state
+            .seats
+            .responder()
+            .is_none_or(|responder| responder == key);
+        if asked && filter.held() == 0 {
+            return self.write(bytes);
+        }
+        let before = filter.clone();
+        let mut kept = Vec::new();
+        filter.feed(bytes, &mut kept);
+        if kept == bytes {
+            return self.write(bytes);
+        }
+        // Keys beside a reply are few: the program takes all of them or, with a full queue, none.
+        if !kept.is_empty() && self.write(&kept)? == 0 {
+            *filter = before;
+            return Ok(0);
+        }
+        Ok(bytes.len())
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<usize, Refused> {
+        match self.running.control.input(bytes) {
+            Ok(given) => Ok(given),
+            Err(InputError::Full) => Ok(0),
+            Err(InputError::Closed) => Err(Refused::InputClosed),
+        }
+    }
+
+    pub(crate) fn input_taken(&self, client: u64) -> u64 {
+        self.state.lock().counts.taken(&self.running, client)
+    }
+
+    /// Asks for a picture of the screen.
+    pub(crate) fn ask_keyframe(self: &Arc<Self>) -> oneshot::Receiver<Keyframe> {
+        let (to, from) = oneshot::channel();
+        keeper::ask(self, Request::Keyframe(to));
+        from
+    }
+
+    /// Once a second: timers of this session. Returns how long it has been over, if it is.
+    pub(crate) fn sweep(&self) -> Option<Duration> {
+        let mut state = self.state.lock();
+        if self.log().exit().is_some() {
+            return Some(state.ended_at.get_or_insert_with(Instant::now).elapsed());
+        }
+        if state.seats.lose_patience(self.log().head()) {
+            self.open_gate(&state);
+        }
+        let alone = state
+            .alone_since
+            .is_some_and(|since| since.elapsed() >= state.alone_for);
+        drop(state);
+        if alone {
+            self.running.control.kill(ExitReason::Idle);
+        }
+        None
+    }
+
+    fn look_for_queries(&self, state: &mut State) -> bool {
+        let Some(unattended) = &mut state.unattended else {
+            return false;
+        };
+        let head = self.log().head();
+        unattended.scanned = unattended.scanned.max(head.saturating_sub(SCAN as u64));
+        let mut bytes = Vec::new();
+        if self
+            .log()
+            .read(unattended.scanned, SCAN, &mut bytes)
+            .is_err()
+        {
+            return false;
+        }
+        unattended.scanned += bytes.len() as u64;
+        unattended.scanner.feed(&bytes)
+    }
+}
+
+impl Watcher for Inner {
+    fn grown(self: Arc<Self>) {
+        let asked = self.look_for_queries(&mut self.state.lock());
+        let half = self.log().capacity() / 2;
+        if asked {
+            keeper::ask(&self, Request::Answer);
+        } else if self.log().head().saturating_add(half)
+            >= self.checkpoint_limit.load(Ordering::Acquire)
+        {
+            keeper::ask(&self, Request::Checkpoint);
+        }
+    }
+
+    fn ended(self: Arc<Self>) {
+        tracing::info!(session = %self.running.id, name = self.name, "ended");
+    }
+}
+
+impl House for Inner {
+    fn log(&self) -> &Arc<Ring> {
+        &self.running.log
+    }
+
+    fn door(&self) -> &Door {
+        &self.door
+    }
+
+    fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    fn checkpointed(&self, offset: Offset) {
+        self.checkpoint_limit
+            .store(offset + self.log().capacity(), Ordering::Release);
+        self.open_gate(&self.state.lock());
+    }
+
+    fn unattended_since(&self) -> Option<Offset> {
+        self.state
+            .lock()
+            .unattended
+            .as_ref()
+            .map(|unattended| unattended.since)
+    }
+
+    fn answer(&self, replies: &[u8]) {
+        let mut state = self.state.lock();
+        if let Some(unattended) = &mut state.unattended {
+            unattended.since = unattended.scanned;
+            let _ = self.running.control.input(replies);
+        }
+    }
+}
