@@ -1,0 +1,130 @@
+//! Which server a command means: the only one alive, or the one that was named.
+
+use crate::runtime_dir;
+use anyhow::{Context as _, Result, bail};
+use std::io;
+use std::path::{Path, PathBuf};
+use tokio::net::UnixStream;
+
+/// Which server to talk to.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Target {
+    /// The server's name, when several run: the port of its first listener
+    #[arg(long, value_name = "NAME", env = "ANYWIRE_SERVER")]
+    pub server: Option<String>,
+}
+
+/// A server that was found.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Its name.
+    pub name: String,
+    /// Its socket.
+    pub socket: PathBuf,
+}
+
+impl Target {
+    /// The server meant, and a connection to it.
+    ///
+    /// # Errors
+    /// When none runs, or several and none was named, or the named one does not run.
+    pub async fn connect(&self) -> Result<(Server, UnixStream)> {
+        self.connect_in(&runtime_dir::open()?).await
+    }
+
+    async fn connect_in(&self, dir: &Path) -> Result<(Server, UnixStream)> {
+        let candidates = match &self.server {
+            Some(name) => vec![(name.clone(), runtime_dir::socket(dir, name)?)],
+            None => runtime_dir::sockets(dir)?,
+        };
+        let mut alive = Vec::new();
+        for (name, socket) in candidates {
+            let server = Server { name, socket };
+            if let Some(stream) = server.try_connect().await? {
+                alive.push((server, stream));
+            }
+        }
+        match (alive.len(), &self.server) {
+            (1, _) => Ok(alive.remove(0)),
+            (0, Some(name)) => bail!("no server called {name} runs; `anywire serve` starts one"),
+            (0, None) => bail!("no server runs; `anywire serve` starts one"),
+            _ => {
+                let names: Vec<_> = alive.into_iter().map(|(server, _)| server.name).collect();
+                bail!(
+                    "several servers run: choose one with --server {}",
+                    names.join(" or --server ")
+                )
+            }
+        }
+    }
+}
+
+impl Server {
+    /// A connection; `None` when the socket is stale or gone.
+    pub(super) async fn try_connect(&self) -> Result<Option<UnixStream>> {
+        match UnixStream::connect(&self.socket).await {
+            Ok(stream) => Ok(Some(stream)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => {
+                Err(error).with_context(|| format!("connecting to {}", self.socket.display()))
+            }
+        }
+    }
+
+    /// The address of its page. Its name is the port of its first listener, which is on this machine.
+    pub(super) fn page(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::DirBuilderExt as _;
+    use tokio::net::UnixListener;
+
+    async fn choose(dir: &Path, name: Option<&str>) -> Result<String> {
+        let target = Target {
+            server: name.map(str::to_owned),
+        };
+        Ok(target.connect_in(dir).await?.0.name)
+    }
+
+    #[tokio::test]
+    async fn the_living_one_or_the_named_one() {
+        let dir = std::env::temp_dir().join(format!("anywire-find-{}", std::process::id()));
+        std::fs::DirBuilder::new().mode(0o700).create(&dir).unwrap();
+        let listen = |name: &str| UnixListener::bind(dir.join(format!("{name}.sock"))).unwrap();
+
+        let none = choose(&dir, None).await.unwrap_err().to_string();
+        assert!(none.contains("anywire serve"), "{none}");
+
+        let one = listen("7681");
+        drop(listen("1111")); // Its file stays: stale.
+        assert_eq!(choose(&dir, None).await.unwrap(), "7681");
+        assert!(
+            choose(&dir, Some("1111"))
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("1111")
+        );
+
+        let _two = listen("7682");
+        let several = choose(&dir, None).await.unwrap_err().to_string();
+        assert!(
+            several.contains("--server 7681 or --server 7682"),
+            "{several}"
+        );
+        assert_eq!(choose(&dir, Some("7682")).await.unwrap(), "7682");
+        drop(one);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

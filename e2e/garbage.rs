@@ -1,0 +1,334 @@
+//! Bad input on every wire: an error or a close for whoever sent it, and nothing at all for anybody else.
+
+use anywire::cli::client::http::{HttpError, Peer};
+use anywire::cli::client::link::{Event, LinkError};
+use anywire::cli::client::ws::{WebSocket, WsError};
+use anywire_codec::dialect::native::{Client, SUBPROTOCOL};
+use anywire_testkit::{Attach, Config, DEADLINE, NativeClient, Rng, Server, rounds};
+use http::{Method, StatusCode};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// What a server may grow by, whatever is thrown at it.
+const GROWTH: u64 = 16 << 20;
+
+fn resident(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap_or("0");
+    line.trim()
+        .trim_end_matches(" kB")
+        .parse::<u64>()
+        .unwrap_or(0)
+        * 1024
+}
+
+/// The server is the same process, answers, and is not much larger.
+struct Unharmed {
+    pid: Option<u32>,
+    resident: u64,
+}
+
+impl Unharmed {
+    fn look(server: &Server) -> Self {
+        let pid = server.server_pid();
+        Self {
+            pid,
+            resident: pid.map_or(0, resident),
+        }
+    }
+
+    async fn check(&self, server: &Server) {
+        let answer = server
+            .request(&server.peer(), Method::GET, "/healthz", "")
+            .await;
+        assert_eq!(
+            (answer.status(), &answer.body()[..]),
+            (StatusCode::OK, &b"ok"[..])
+        );
+        assert_eq!(
+            server.server_pid(),
+            self.pid,
+            "the server did not restart\n{}",
+            server.log()
+        );
+        let now = self.pid.map_or(0, resident);
+        assert!(
+            now < self.resident + GROWTH,
+            "{} -> {now} bytes",
+            self.resident
+        );
+    }
+}
+
+/// Sends bytes and waits until the server has closed or answered and closed.
+async fn throw(server: &Server, scheme: &str, bytes: &[u8]) {
+    let mut stream = TcpStream::connect(server.address(scheme))
+        .await
+        .expect("the listener takes connections");
+    // The server may close before it has taken everything.
+    let _ = timeout(DEADLINE, stream.write_all(bytes))
+        .await
+        .expect("the server takes or refuses");
+    let _ = stream.shutdown().await;
+    let mut answer = Vec::new();
+    let _ = timeout(DEADLINE, stream.read_to_end(&mut answer))
+        .await
+        .expect("the server closes");
+}
+
+#[tokio::test]
+async fn noise_on_every_listener() {
+    let mut rng = Rng::new();
+    let server = Config::new(env!("CARGO_BIN_EXE_anywire"))
+        .listener("tcp://127.0.0.1:0")
+        .command(["cat"])
+        .start();
+    let unharmed = Unharmed::look(&server);
+    for _ in 0..rounds(20) {
+        let noise: Vec<u8> = (0..rng.below(5000)).map(|_| rng.below(256) as u8).collect();
+        throw(&server, "http", &noise).await;
+    }
+    let endless = [b"GET / HTTP/1.1\r\nx: ".as_slice(), &[b'a'; 2 << 20]].concat();
+    for bytes in [
+        b"GET / HTTP/1.1\r\nhost: ".as_slice(),
+        b"\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        &endless,
+    ] {
+        throw(&server, "http", bytes).await;
+    }
+    unharmed.check(&server).await;
+}
+
+async fn upgrade(server: &Server) -> WebSocket<TcpStream> {
+    let stream = TcpStream::connect(server.address("http"))
+        .await
+        .expect("the listener takes connections");
+    WebSocket::connect(stream, &server.peer(), "/ws", SUBPROTOCOL)
+        .await
+        .expect("an upgrade")
+}
+
+#[tokio::test]
+async fn frames_and_messages_that_make_no_sense() {
+    let server = Config::new(env!("CARGO_BIN_EXE_anywire")).start();
+    let unharmed = Unharmed::look(&server);
+    let giant = b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0";
+    for raw in [
+        &b"\x81\x02{}"[..],
+        b"\xf1\x80\0\0\0\0",
+        b"\x89\xfe\x7f\xff\0\0\0\0",
+        giant,
+        b"\x80\x80\0\0\0\0",
+    ] {
+        let mut ws = upgrade(&server).await;
+        ws.raw(raw);
+        let end = timeout(DEADLINE, ws.next())
+            .await
+            .expect("the server closes");
+        assert!(
+            !matches!(end, Ok(Some(anywire::cli::client::ws::Message::Binary(_)))),
+            "{raw:?}: {end:?}"
+        );
+    }
+    for text in [
+        "",
+        "nonsense",
+        "[]",
+        r#"{"type":7}"#,
+        r#"{"type":"hello","since":-1}"#,
+    ] {
+        let mut ws = upgrade(&server).await;
+        ws.text(text.as_bytes());
+        let mut last = None;
+        while let Ok(Some(message)) = timeout(DEADLINE, ws.next())
+            .await
+            .expect("the server closes")
+        {
+            last = Some(message);
+        }
+        let closed = matches!(
+            last,
+            Some(anywire::cli::client::ws::Message::Close(4400..=4413, _))
+        );
+        assert!(closed, "{text}: {last:?}");
+    }
+    unharmed.check(&server).await;
+}
+
+#[tokio::test]
+async fn a_session_outlives_its_clients_mistakes() {
+    let server = Config::new(env!("CARGO_BIN_EXE_anywire")).start();
+    let unharmed = Unharmed::look(&server);
+    let mut good = NativeClient::attach(&server, Attach::default()).await;
+    let session = good.session();
+
+    // A type that does not exist is answered, and the connection goes on.
+    let mut odd = NativeClient::attach(&server, Attach::to(&session)).await;
+    odd.link().ws().text(br#"{"type":"later"}"#);
+    odd.until("an error", |odd| !odd.errors.is_empty()).await;
+    odd.send("echo od''d\r");
+    odd.see("odd").await;
+
+    // Input from beyond what was sent, too much of it, and a message of no kind end the connection.
+    let too_much = vec![0; (64 << 10) + 1];
+    let beyond = Client::Input {
+        offset: 1 << 40,
+        bytes: b"x",
+    };
+    let long = Client::Input {
+        offset: 0,
+        bytes: &too_much,
+    };
+    for message in [Some(beyond), Some(long), None] {
+        let mut bad = NativeClient::attach(&server, Attach::to(&session)).await;
+        match message {
+            Some(message) => bad.message(&message),
+            None => bad.link().ws().binary(b"\x09"),
+        }
+        let code = loop {
+            match timeout(DEADLINE, bad.link().next())
+                .await
+                .expect("the server closes")
+            {
+                Ok(Event::Closed { code, .. }) => break code,
+                Ok(_) => {}
+                Err(error) => panic!("{error}"),
+            }
+        };
+        assert!(matches!(code, 4400 | 4413 | 1009), "{code}");
+    }
+    good.send("echo go''od\r");
+    good.see("good").await;
+    unharmed.check(&server).await;
+}
+
+#[tokio::test]
+async fn who_never_says_hello_is_let_go() {
+    let server = Config::new(env!("CARGO_BIN_EXE_anywire")).start();
+    let mut ws = upgrade(&server).await;
+    let end = timeout(DEADLINE, ws.next())
+        .await
+        .expect("the server closes");
+    assert!(
+        !matches!(end, Ok(Some(anywire::cli::client::ws::Message::Text(_)))),
+        "{end:?}"
+    );
+    assert!(server.sessions().await.is_empty());
+}
+
+fn refusal(error: &LinkError) -> Option<StatusCode> {
+    match error {
+        LinkError::Ws(WsError::Http(HttpError::Status { status, .. })) => Some(*status),
+        _ => None,
+    }
+}
+
+/// Host and Origin are checked on every route, before the upgrade; credentials too.
+#[tokio::test]
+async fn strangers_stay_outside() {
+    let server = Config::new(env!("CARGO_BIN_EXE_anywire"))
+        .with_auth()
+        .start();
+    let friend = server.login().await;
+    let own = server.address("http");
+    let with = |name: &str, value: String| {
+        let mut peer = friend.clone();
+        peer.headers.push((name.into(), value));
+        peer
+    };
+    let attach = |peer: Peer| {
+        let server = &server;
+        async move {
+            NativeClient::try_attach(server, &peer, Attach::default())
+                .await
+                .err()
+        }
+    };
+    assert!(
+        attach(with("origin", format!("http://{own}")))
+            .await
+            .is_none()
+    );
+    for origin in [
+        "http://evil.example",
+        "null",
+        "http://127.0.0.1:1",
+        "http://127.0.0.1",
+        "https://",
+    ] {
+        let error = attach(with("origin", origin.into()))
+            .await
+            .expect("a refusal");
+        assert_eq!(refusal(&error), Some(StatusCode::FORBIDDEN), "{origin}");
+    }
+    for evil in [
+        format!("http://{own}.evil.example"),
+        format!("http://evil.{own}"),
+    ] {
+        let error = attach(with("origin", evil.clone()))
+            .await
+            .expect("a refusal");
+        assert_eq!(refusal(&error), Some(StatusCode::FORBIDDEN), "{evil}");
+    }
+    let error = attach(server.peer()).await.expect("a refusal");
+    assert_eq!(refusal(&error), Some(StatusCode::UNAUTHORIZED));
+    let rebound = Peer {
+        host: format!("evil.example:{}", own.port()),
+        ..friend.clone()
+    };
+    for path in ["/", "/api/sessions", "/ws"] {
+        let answer = server.request(&rebound, Method::GET, path, "").await;
+        assert!(
+            matches!(answer.status().as_u16(), 403 | 421),
+            "{path}: {}",
+            answer.status()
+        );
+    }
+    for (method, path) in [
+        (Method::GET, "/api/sessions"),
+        (Method::POST, "/api/tickets"),
+        (Method::DELETE, "/api/sessions/x"),
+    ] {
+        let answer = server
+            .request(&server.peer(), method.clone(), path, "")
+            .await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn codes_are_guarded_and_tickets_are_for_once() {
+    let server = Config::new(env!("CARGO_BIN_EXE_anywire"))
+        .with_auth()
+        .start();
+    let stranger = server.peer();
+    let login = |body: String| {
+        let (server, stranger) = (&server, &stranger);
+        async move {
+            server
+                .request(stranger, Method::POST, "/api/login", &body)
+                .await
+                .status()
+        }
+    };
+    let friend = server.login().await;
+    let answer = server
+        .request(&friend, Method::POST, "/api/tickets", "{}")
+        .await;
+    let ticket: serde_json::Value = serde_json::from_slice(answer.body()).expect("a ticket");
+    let body = serde_json::json!({ "ticket": ticket["ticket"] }).to_string();
+    assert_eq!(login(body.clone()).await, StatusCode::NO_CONTENT);
+    assert!(login(body).await.is_client_error());
+    // Wrong codes are refused, and soon not even looked at.
+    let mut last = StatusCode::OK;
+    for _ in 0..20 {
+        last = login(r#"{"code":"AAAAAAAAAA"}"#.into()).await;
+        assert!(matches!(last.as_u16(), 401 | 429), "{last}");
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+}

@@ -1,0 +1,144 @@
+//! The end of a session: the whole tree goes, whatever it does about it, and its last words arrive.
+
+use anywire_model::ExitReason;
+use anywire_testkit::{Attach, Config, NativeClient, Server, flood, processes, rounds, wait_until};
+
+async fn start(arguments: &[&str]) -> (Server, usize, NativeClient) {
+    let server = Config::new(env!("CARGO_BIN_EXE_anywire"))
+        .producer(arguments)
+        .start();
+    let memfds = server.memfds();
+    let mut client = NativeClient::attach(
+        &server,
+        Attach {
+            since: Some(0),
+            ..Attach::default()
+        },
+    )
+    .await;
+    client.see("ready").await;
+    (server, memfds, client)
+}
+
+/// The number after `ready`, once its line is complete.
+async fn reported_pid(client: &mut NativeClient) -> u32 {
+    client
+        .until("a whole line", |client| client.out.contains(&b'\n'))
+        .await;
+    let text = String::from_utf8_lossy(&client.out).into_owned();
+    text.split_whitespace()
+        .nth(1)
+        .and_then(|pid| pid.parse().ok())
+        .unwrap_or_else(|| panic!("{text:?}"))
+}
+
+async fn killed(server: Server, memfds: usize, client: &mut NativeClient) {
+    client.kill();
+    let exit = client.exit().await;
+    assert!(
+        matches!(exit.reason, ExitReason::KilledBy { .. }),
+        "{exit:?}"
+    );
+    server.nothing_left_over(memfds).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_program_that_ignores_signals() {
+    let (server, memfds, mut client) = start(&["ignore-signals"]).await;
+    killed(server, memfds, &mut client).await;
+}
+
+#[tokio::test]
+async fn a_daemon_whose_parent_is_gone() {
+    let (server, memfds, mut client) = start(&["double-fork"]).await;
+    let daemon = reported_pid(&mut client).await;
+    assert!(processes::is_alive(daemon));
+    killed(server, memfds, &mut client).await;
+    assert!(!processes::is_alive(daemon));
+}
+
+#[tokio::test]
+async fn a_child_in_a_session_of_its_own() {
+    let (server, memfds, mut client) = start(&["setsid"]).await;
+    let child = reported_pid(&mut client).await;
+    killed(server, memfds, &mut client).await;
+    assert!(!processes::is_alive(child));
+}
+
+#[tokio::test]
+async fn a_background_job_that_holds_the_terminal_delays_no_exit() {
+    for pipe in [false, true] {
+        let config = Config::new(env!("CARGO_BIN_EXE_anywire")).producer(&["hold-slave", "6"]);
+        let server = if pipe { config.pipe() } else { config }.start();
+        let mut client = NativeClient::attach(
+            &server,
+            Attach {
+                since: Some(0),
+                ..Attach::default()
+            },
+        )
+        .await;
+        let exit = client.exit().await;
+        assert_eq!(exit.reason, ExitReason::Code { code: 6 });
+        assert!(client.out.starts_with(b"ready "), "{:?}", client.out);
+    }
+}
+
+#[tokio::test]
+async fn last_words_arrive() {
+    for _ in 0..rounds(3) {
+        let (server, memfds, mut client) = start(&["hup-writer", "5000"]).await;
+        client.forget();
+        let from = client.next();
+        client.kill();
+        let exit = client.exit().await;
+        assert!(
+            matches!(exit.reason, ExitReason::KilledBy { .. }),
+            "{exit:?}"
+        );
+        let words = 5000 * flood::LINE;
+        // The rest of the line that said `ready` may have come after it was seen.
+        let start = client.out.len() - words as usize;
+        assert_eq!(exit.offset - from, client.out.len() as u64);
+        flood::check(0, &client.out[start..]);
+        server.nothing_left_over(memfds).await;
+    }
+}
+
+#[tokio::test]
+async fn killing_goes_on_when_the_server_dies() {
+    let (server, memfds, mut client) = start(&["ignore-signals"]).await;
+    let program = server
+        .program(&client.session())
+        .await
+        .expect("the program runs");
+    client.kill();
+    client.link().flush().await.expect("the connection holds");
+    // The program is told to end, in vain so far: its handler has taken the signal.
+    let old = server.kill_server().await;
+    server.next_server(old).await;
+    if processes::is_alive(program) {
+        // Whether the request got through before the server died or not: this one does.
+        client.kill();
+    }
+    client.exit().await;
+    server.nothing_left_over(memfds).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_supervisor_ends_all() {
+    let (server, _, client) = start(&["double-fork"]).await;
+    let session = client.session();
+    let program = server.program(&session).await.expect("the program runs");
+    processes::kill(server.supervisor_pid());
+    wait_until("the server's end", || {
+        server.server_pid().is_none().then_some(())
+    })
+    .await;
+    wait_until("the program's end", || {
+        (!processes::is_alive(program)).then_some(())
+    })
+    .await;
+}
