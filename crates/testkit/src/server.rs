@@ -309,18 +309,15 @@ impl Server {
 
     /// The process that holds the connections; `None` between two of them.
     ///
-    /// Of the supervisor's children that run this binary it is the eldest: a program runs it too, for a moment,
-    /// between fork and exec.
+    /// A program runs this binary too, for a moment, between fork and exec; only the server runs it with other
+    /// arguments than the supervisor.
     #[must_use]
     pub fn server_pid(&self) -> Option<u32> {
-        let ours = processes::executable(self.supervisor_pid());
-        let mut servers: Vec<_> = processes::children(self.supervisor_pid())
-            .into_iter()
-            .filter(|&pid| processes::executable(pid) == ours)
-            .filter_map(|pid| Some((processes::stat(pid)?.started, pid)))
-            .collect();
-        servers.sort_unstable();
-        servers.first().map(|&(_, pid)| pid)
+        let supervisor = self.supervisor_pid();
+        let (binary, arguments) = (processes::executable(supervisor), processes::arguments(supervisor));
+        let is_server =
+            |pid: &u32| processes::executable(*pid) == binary && processes::arguments(*pid) != arguments;
+        processes::children(supervisor).into_iter().find(is_server)
     }
 
     /// Ends the server, and only it, with SIGKILL; returns its pid.
