@@ -1,4 +1,13 @@
 //! anywire as a library: what the binary is made of, for its tests and for programs that talk to a running server.
+//!
+//! Reading order: [`cli`] is the command line, `serve` binds what a user asked for and becomes the supervisor, `server`
+//! is the process that the supervisor starts, `config` what the one tells the other.
 
 pub mod cli;
+mod config;
+mod echo;
+mod listener;
 pub mod runtime_dir;
+mod serve;
+mod server;
+mod workers;

@@ -295,6 +295,7 @@ impl Attachment {
         if self.cursor >= progress.head {
             let ended = progress.ended.then(|| self.log().exit().cloned()).flatten();
             return ended.map_or(Output::Pending, |reason| {
+                self.session.0.told();
                 Output::Closed(CloseReason::Exit(reason))
             });
         }

@@ -73,6 +73,8 @@ struct State {
     /// How long nobody may be attached: longer at the beginning and after a crash than later.
     alone_for: Duration,
     ended_at: Option<Instant>,
+    /// Somebody has taken all of the output and the end.
+    told: bool,
     unattended: Option<Unattended>,
 }
 
@@ -102,6 +104,7 @@ impl Session {
             alone_since: Some(Instant::now()),
             alone_for: grace,
             ended_at: None,
+            told: false,
             unattended: None,
         };
         let drawn = log.checkpoint().map_or(0, |checkpoint| checkpoint.offset);
@@ -205,6 +208,12 @@ impl Session {
             .running
             .control
             .kill(ExitReason::KilledBy { by: by.to_owned() });
+    }
+
+    /// Whether somebody is attached.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.0.state.lock().seats.len() > 0
     }
 
     /// Whether the program has ended and all of its output is in the log.
@@ -316,6 +325,11 @@ impl Inner {
         {
             self.log().release(slowest);
         }
+    }
+
+    /// Somebody was told the end.
+    pub(crate) fn told(&self) {
+        self.state.lock().told = true;
     }
 
     pub(crate) fn lag(&self, key: u64) -> Lag {
@@ -460,11 +474,13 @@ impl Inner {
         from
     }
 
-    /// Once a second: timers of this session. Returns how long it has been over, if it is.
-    pub(crate) fn sweep(&self) -> Option<Duration> {
+    /// Once a second: timers of this session. Returns how long it has been over, if it is, and whether somebody has
+    /// heard of that who is gone now.
+    pub(crate) fn sweep(&self) -> Option<(Duration, bool)> {
         let mut state = self.state.lock();
         if self.log().exit().is_some() {
-            return Some(state.ended_at.get_or_insert_with(Instant::now).elapsed());
+            let since = state.ended_at.get_or_insert_with(Instant::now).elapsed();
+            return Some((since, state.told && state.seats.len() == 0));
         }
         if state.seats.lose_patience(self.log().head()) {
             self.open_gate(&state);

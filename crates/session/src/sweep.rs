@@ -1,13 +1,17 @@
 //! The registry's timers: sessions that nobody uses, pacers that do not pace, ended sessions that nobody asks for.
 
 use crate::registry::Registry;
+use crate::session::Session;
+use anywire_model::SessionId;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 /// How often everything is looked at.
 const TICK: Duration = Duration::from_secs(1);
-/// How long an ended session can still be read.
+/// How long an ended session can still be read when nobody was there to hear of the end.
 const LINGER: Duration = Duration::from_secs(60);
+/// How long it can be read when somebody was: for who lost the connection at that moment.
+const LINGER_TOLD: Duration = Duration::from_secs(3);
 /// How many ended sessions are kept; the oldest go first.
 const LINGERING: usize = 64;
 
@@ -23,16 +27,41 @@ impl Registry {
     }
 
     fn sweep_once(&self) {
-        let mut ended: Vec<_> = self
-            .sessions()
-            .into_iter()
-            .filter_map(|session| Some((session.0.sweep()?, session.id())))
-            .collect();
+        let sessions = self.sessions().into_iter();
+        let ended = sessions.filter_map(|session| Some((session.0.sweep()?, session.id())));
+        let mut ended: Vec<((Duration, bool), SessionId)> = ended.collect();
         ended.sort_unstable();
-        let over = ended
-            .iter()
-            .enumerate()
-            .filter(|(index, (since, _))| *index >= LINGERING || *since >= LINGER);
-        over.for_each(|(_, (_, id))| self.0.remove(*id));
+        for (index, ((since, told), id)) in ended.into_iter().enumerate() {
+            let linger = if told { LINGER_TOLD } else { LINGER };
+            if index >= LINGERING || since >= linger {
+                self.0.remove(id);
+            }
+        }
+    }
+}
+
+/// How often the end of everything is looked for.
+const GLANCE: Duration = Duration::from_millis(20);
+
+impl Registry {
+    /// The supervisor is gone, and with it whatever could tell how programs end: their sessions end as lost.
+    pub fn lose_all(&self) {
+        for session in self.sessions() {
+            session.0.log().end(anywire_model::ExitReason::ServerLost);
+        }
+    }
+
+    /// Waits until every program has ended and all of its output is in its log.
+    pub async fn all_ended(&self) {
+        while !self.sessions().iter().all(Session::has_ended) {
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    /// Waits until nobody is attached any more: after their end, until all clients have heard of it.
+    pub async fn all_told(&self) {
+        while self.sessions().iter().any(Session::is_attached) {
+            tokio::time::sleep(GLANCE).await;
+        }
     }
 }

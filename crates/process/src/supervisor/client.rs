@@ -4,10 +4,12 @@ use super::channel;
 use super::protocol::{self, Event, MESSAGE_MAX, Request, VERSION};
 use crate::drive::{Parent, Program};
 use crate::fds;
+use crate::ladder::{Ladder, Turn};
 use crate::launch::{Ends, SpawnError};
 use crate::ring::Ring;
 use crate::running::{Order, Running, Spawn, Spawning};
 use crate::stage::{StagePipe, Stages};
+use crate::tree::Snapshot;
 use anywire_model::{ExitReason, Io, SessionId, Signal, Size};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -16,12 +18,18 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// Grace for programs that have lost their supervisor.
+const ORPHAN_GRACE_MS: u64 = 500;
+/// How often to look whether they are gone.
+const ORPHAN_LOOK: Duration = Duration::from_millis(50);
 
 /// Everything that the supervisor hands to a new server.
 #[derive(Debug)]
@@ -129,7 +137,7 @@ struct Waiting {
 /// A program, or how it ended if that was heard before it was known.
 #[derive(Debug)]
 enum Known {
-    Program(Weak<Program>),
+    Program(Weak<Program>, u32),
     Ended(ExitReason),
 }
 
@@ -360,7 +368,7 @@ impl Supervised {
     fn exited(&self, id: SessionId, reason: ExitReason) {
         let program = match self.programs.lock().entry(id) {
             Entry::Occupied(known) => match known.get() {
-                Known::Program(program) => program.upgrade(),
+                Known::Program(program, _) => program.upgrade(),
                 Known::Ended(_) => None,
             },
             Entry::Vacant(unknown) => {
@@ -370,6 +378,33 @@ impl Supervised {
         };
         if let Some(program) = program {
             program.exited(reason);
+        }
+    }
+
+    /// Ends the programs of a supervisor that is gone, as it would have: nobody else is left to do it.
+    pub async fn end_orphans(&self) {
+        let programs: Vec<(SessionId, i32)> = {
+            let known = self.programs.lock();
+            let pid = |known: &Known| match known {
+                Known::Program(_, pid) => Some(pid.cast_signed()),
+                Known::Ended(_) => None,
+            };
+            known
+                .iter()
+                .filter_map(|(id, known)| Some((*id, pid(known)?)))
+                .collect()
+        };
+        let now = crate::boottime_ms();
+        let mut left: Vec<_> = programs
+            .into_iter()
+            .map(|(id, pid)| (id, pid, Ladder::new(now, ORPHAN_GRACE_MS)))
+            .collect();
+        while !left.is_empty() {
+            let (now, snapshot) = (crate::boottime_ms(), Snapshot::take());
+            left.retain_mut(|(id, pid, ladder)| {
+                ladder.turn(now, &snapshot, *id, *pid, None) != Turn::Empty
+            });
+            tokio::time::sleep(ORPHAN_LOOK).await;
         }
     }
 
@@ -461,7 +496,7 @@ impl Supervised {
         if let Some(Known::Ended(reason)) = self
             .programs
             .lock()
-            .insert(id, Known::Program(Arc::downgrade(&program)))
+            .insert(id, Known::Program(Arc::downgrade(&program), pid))
         {
             program.exited(reason);
         }

@@ -1,0 +1,161 @@
+//! The server: the process that the supervisor starts, and starts again.
+//!
+//! It adopts what an earlier server left, serves every listener on the workers, and goes when it is told to.
+
+use crate::config::{Config, MAX_SESSIONS};
+use crate::listener::{Listener, Scheme};
+use crate::workers::{self, Workers};
+use anyhow::{Context as _, Result};
+use anywire_model::Role;
+use anywire_process::supervisor::client::{self, Orphan, Vault};
+use anywire_process::supervisor::{Adopted, Supervised};
+use anywire_session::{Registry, Settings};
+use anywire_wire::admit::{self, Options};
+use anywire_wire::{Admission, Context, Target};
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// The argument that makes this executable a server.
+pub(crate) const COMMAND: &str = "__server";
+/// How long clients may take to hear of the end.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Runs the server of the supervisor at the other end of standard input.
+pub(crate) fn run() -> Result<ExitCode> {
+    let socket = take_stdin().context("taking the supervisor's socket")?;
+    let runtime = workers::runtime().context("starting the runtime")?;
+    let workers = Workers::start(workers::count()).context("starting the workers")?;
+    let result = runtime.block_on(serve(socket, &workers));
+    workers.stop();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// The socket came as standard input, so that no number had to be agreed upon; `/dev/null` takes its place.
+fn take_stdin() -> std::io::Result<OwnedFd> {
+    let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let null = std::fs::File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    Ok(socket)
+}
+
+async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
+    let Adopted {
+        spawn,
+        config,
+        epoch,
+        vault,
+        listeners,
+        orphans,
+    } = client::adopt(socket).context("adopting what the supervisor holds")?;
+    let config: Config = serde_json::from_str(&config).context("reading the configuration")?;
+    let settings = Settings {
+        services: config.policies(),
+        max_sessions: MAX_SESSIONS,
+    };
+    let registry = Registry::new(spawn.clone(), settings);
+    adopt(&registry, orphans, &workers.handles());
+    let listeners: Vec<Listener> = listeners
+        .into_iter()
+        .map(|(name, fd)| Listener::from_parts(&name, fd))
+        .collect::<Result<_>>()?;
+    let admission = Arc::new(admission(config.auth, &listeners, vault));
+    let context = Context {
+        registry: registry.clone(),
+        admission: admission.clone(),
+        target: Target::New {
+            service: config.service,
+        },
+        default_role: Role::Owner,
+    };
+    if epoch == 1 {
+        announce(&listeners, &admission);
+    }
+    let shutdown = CancellationToken::new();
+    let mut wires = JoinSet::new();
+    for listener in listeners {
+        let serving = anywire_wire::serve(
+            listener.into_bound(),
+            context.clone(),
+            workers.handles(),
+            shutdown.clone(),
+        );
+        wires.spawn(serving);
+    }
+    spawn.ready().await.context("telling the supervisor")?;
+    live(&spawn, &registry).await;
+    shutdown.cancel();
+    wires.join_all().await;
+    Ok(())
+}
+
+/// Takes over the programs of an earlier server, spread over the workers.
+fn adopt(registry: &Registry, orphans: Vec<Orphan>, workers: &[Handle]) {
+    for (orphan, worker) in orphans.into_iter().zip(workers.iter().cycle()) {
+        let _in_worker = worker.enter();
+        match orphan.adopt() {
+            Ok(running) => drop(registry.adopt(running)),
+            Err(error) => tracing::error!(%error, "adopting a program"),
+        }
+    }
+}
+
+fn admission(auth: bool, listeners: &[Listener], vault: Vault) -> Admission {
+    let web = listeners
+        .iter()
+        .filter(|listener| listener.scheme() == Scheme::Http);
+    let hosts = web
+        .filter_map(Listener::address)
+        .flat_map(admit::loopback_hosts)
+        .collect();
+    let kept = vault.load();
+    Admission::new(Options {
+        auth,
+        hosts,
+        vault: kept,
+        save: Box::new(move |bytes| vault.save(bytes)),
+    })
+}
+
+/// One line for each listener, for people and for scripts.
+fn announce(listeners: &[Listener], admission: &Admission) {
+    for listener in listeners {
+        match listener.scheme() {
+            Scheme::Http if admission.auth() => {
+                println!("{listener}#code={}", admission.start_code())
+            }
+            Scheme::Http | Scheme::Tcp => println!("{listener}"),
+            Scheme::Unix => {}
+        }
+    }
+}
+
+/// Until the supervisor says stop, or is gone: then the programs are lost.
+async fn live(spawn: &Supervised, registry: &Registry) {
+    let stopped = spawn.stopped();
+    tokio::select! {
+        heard = spawn.listen() => {
+            if let Err(error) = heard {
+                tracing::error!(%error, "hearing the supervisor");
+            }
+            spawn.end_orphans().await;
+            registry.lose_all();
+        }
+        () = registry.sweep() => {}
+        () = stopped.cancelled() => {
+            // The supervisor ends the programs; their last words and reasons still go out.
+            let ended = async {
+                tokio::select! {
+                    _ = spawn.listen() => {}
+                    () = registry.all_ended() => {}
+                }
+            };
+            ended.await;
+        }
+    }
+    let _ = tokio::time::timeout(FAREWELL, registry.all_told()).await;
+}
