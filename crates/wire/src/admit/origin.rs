@@ -1,0 +1,69 @@
+//! `Host` and `Origin`: whether a request is meant for us, and whether a page of ours sent it.
+//!
+//! Exact comparison with lists, never patterns: `localhost.evil.example`, another port and `null` are other origins.
+//! Loopback proves nothing, since every page in a browser on this machine can connect to it.
+
+use http::HeaderMap;
+use http::header::{HOST, ORIGIN};
+use http::request::Parts;
+use std::net::SocketAddr;
+
+/// A page of another origin sent this, or may have.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Foreign;
+
+/// The values of `Host` under which a listener at this address is reached from its own machine.
+#[must_use]
+pub fn loopback_hosts(address: SocketAddr) -> Vec<String> {
+    let port = address.port();
+    let mut hosts = vec![address.to_string()];
+    if address.ip().is_loopback() || address.ip().is_unspecified() {
+        hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(|host| format!("{host}:{port}")));
+    }
+    if port == 80 {
+        let bare = hosts.iter().map(|host| host.trim_end_matches(":80").into());
+        hosts.extend(bare.collect::<Vec<String>>());
+    }
+    hosts.sort();
+    hosts.dedup();
+    hosts
+}
+
+/// The request's host, if it has exactly one and it is in the list.
+pub(super) fn host<'a>(request: &'a Parts, hosts: &[String]) -> Option<&'a str> {
+    let host = single(&request.headers, HOST).ok()??;
+    let agrees = request
+        .uri
+        .authority()
+        .is_none_or(|authority| authority.as_str().eq_ignore_ascii_case(host));
+    let known = |host: &str| hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
+    (agrees && known(host)).then_some(host)
+}
+
+/// Whether a page of ours is known to have sent this; an error if another one did. A link from another site may lead
+/// to the page itself, so what the browser says about the sender's site (`Sec-Fetch-Site`) only counts if `strict`.
+pub(super) fn judge(headers: &HeaderMap, host: &str, strict: bool) -> Result<bool, Foreign> {
+    let site = headers
+        .get("sec-fetch-site")
+        .map(http::HeaderValue::as_bytes);
+    if strict && !matches!(site, None | Some(b"same-origin" | b"none")) {
+        return Err(Foreign);
+    }
+    match single(headers, ORIGIN)? {
+        None => Ok(false),
+        Some(origin) => match origin.strip_prefix("http://") {
+            Some(name) if name.eq_ignore_ascii_case(host) => Ok(true),
+            _ => Err(Foreign),
+        },
+    }
+}
+
+/// A header that may stand there once.
+fn single(headers: &HeaderMap, name: http::HeaderName) -> Result<Option<&str>, Foreign> {
+    let mut all = headers.get_all(name).iter();
+    match (all.next(), all.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| Foreign),
+        _ => Err(Foreign),
+    }
+}

@@ -1,0 +1,123 @@
+//! One connection while it speaks HTTP.
+
+use super::Server;
+use crate::admit::Principal;
+use crate::dialect::Dialect;
+use crate::limits;
+use crate::link::{Entry, Framing, Socket, Visitor};
+use crate::peer::Peer;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
+use hyper::service::service_fn;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_util::sync::CancellationToken;
+use tower_service::Service;
+
+/// What a request may know of the connection that it came by.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    pub(crate) peer: Peer,
+    /// Where an accepted upgrade is left for the connection's own task.
+    upgrade: Arc<Mutex<Option<Upgrade>>>,
+}
+
+/// An upgrade that a route has accepted.
+pub(crate) struct Upgrade {
+    pub(crate) on: OnUpgrade,
+    pub(crate) dialect: Box<dyn Dialect>,
+    pub(crate) principal: Principal,
+    pub(crate) session: Option<String>,
+}
+
+impl Connection {
+    pub(super) fn new(peer: Peer) -> Self {
+        Self {
+            peer,
+            upgrade: Arc::default(),
+        }
+    }
+
+    /// Leaves an accepted upgrade for when its response is sent.
+    pub(crate) fn upgrade(&self, upgrade: Upgrade) {
+        *self.upgrade.lock() = Some(upgrade);
+    }
+}
+
+/// Serves requests until the connection ends, or returns what is behind an upgrade.
+pub(super) async fn serve(
+    socket: Socket,
+    peer: Peer,
+    server: Server,
+    shutdown: CancellationToken,
+) -> Option<Entry> {
+    let connection = Connection::new(peer);
+    let context = server.context.clone();
+    match socket {
+        Socket::Tcp(stream) => requests(stream, &connection, server, shutdown).await,
+        Socket::Unix(stream) => requests(stream, &connection, server, shutdown).await,
+    }
+    let upgrade = connection.upgrade.lock().take()?;
+    let (socket, head) = take_back(upgrade.on.await.ok()?)?;
+    Some(Entry {
+        socket,
+        framing: Framing::websocket(),
+        dialect: upgrade.dialect,
+        head,
+        visitor: Visitor {
+            context,
+            peer,
+            principal: upgrade.principal,
+            session: upgrade.session,
+        },
+    })
+}
+
+async fn requests<S>(
+    stream: S,
+    connection: &Connection,
+    server: Server,
+    shutdown: CancellationToken,
+) where
+    S: Send + Unpin + 'static,
+    TokioIo<S>: Read + Write,
+{
+    let service = service_fn(|mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(connection.clone());
+        server.router.clone().call(request.map(Body::new))
+    });
+    let serving = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEADER)
+        .max_buf_size(limits::HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut serving = pin!(serving);
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => {}
+        result = &mut serving => {
+            if let Err(error) = result {
+                tracing::debug!(%error, "an HTTP connection broke");
+            }
+            return;
+        }
+    }
+    serving.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(limits::LINGER_SHUTDOWN, serving).await;
+}
+
+/// The socket behind an upgrade, and what was read beyond the request.
+fn take_back(upgraded: Upgraded) -> Option<(Socket, Vec<u8>)> {
+    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => return Some((Socket::Tcp(parts.io.into_inner()), parts.read_buf.into())),
+        Err(upgraded) => upgraded,
+    };
+    let parts = upgraded.downcast::<TokioIo<UnixStream>>().ok()?;
+    Some((Socket::Unix(parts.io.into_inner()), parts.read_buf.into()))
+}

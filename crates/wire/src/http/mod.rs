@@ -1,0 +1,46 @@
+//! HTTP/1.1: the page, its API, and the way to WebSocket.
+//!
+//! A connection is served by hyper until it ends or is upgraded. After an upgrade hyper's buffers are gone before the
+//! pump begins, so that an idle WebSocket costs no more than an idle raw connection.
+
+mod api;
+mod connection;
+mod gate;
+mod page;
+mod problem;
+mod routes;
+
+pub(crate) use connection::{Connection, Upgrade};
+pub(crate) use problem::Problem;
+
+use crate::Context;
+use crate::link::Socket;
+use crate::peer::Peer;
+use axum::Router;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What the connections of an HTTP listener share.
+#[derive(Clone)]
+pub(crate) struct Server {
+    context: Arc<Context>,
+    router: Router,
+}
+
+impl Server {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self {
+            router: routes::router(context.clone()),
+            context,
+        }
+    }
+
+    /// Runs a connection to its end.
+    pub(crate) async fn connection(self, socket: Socket, peer: Peer, shutdown: CancellationToken) {
+        // Boxed, so that what hyper needs is given back before the pump begins.
+        let connection = connection::serve(socket, peer, self, shutdown.clone());
+        if let Some(entry) = Box::pin(connection).await {
+            Box::pin(crate::link::run(entry, shutdown)).await;
+        }
+    }
+}

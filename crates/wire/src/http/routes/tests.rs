@@ -1,0 +1,151 @@
+//! Every route that exists, and some that do not, against the gate.
+
+use super::*;
+use crate::admit::{Admission, Options};
+use crate::http::Connection;
+use crate::peer::Peer;
+use crate::{Role, Target};
+use anywire_process::Local;
+use anywire_session::{Registry, Settings};
+use axum::body::Body;
+use axum::response::Response;
+use http::{Method, Request};
+use tower_service::Service;
+
+const HOST: &str = "localhost:7681";
+const PUBLIC: &[(&str, &str)] = &[
+    ("GET", "/healthz"),
+    ("HEAD", "/healthz"),
+    ("POST", "/api/login"),
+];
+
+fn context(auth: bool) -> Arc<Context> {
+    let settings = Settings {
+        services: Default::default(),
+        max_sessions: 1,
+    };
+    let spawn = Arc::new(Local::new(Default::default()).unwrap());
+    Arc::new(Context {
+        registry: Registry::new(spawn, settings),
+        admission: Arc::new(Admission::new(Options {
+            auth,
+            hosts: vec![HOST.to_owned()],
+            vault: None,
+            save: Box::new(|_| {}),
+        })),
+        target: Target::New {
+            service: "shell".to_owned(),
+        },
+        default_role: Role::Viewer,
+    })
+}
+
+async fn ask(router: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let mut request = request.body(Body::empty()).unwrap();
+    let peer = Peer::Ip("127.0.0.1:5000".parse().unwrap());
+    request.extensions_mut().insert(Connection::new(peer));
+    router.clone().call(request).await.unwrap()
+}
+
+/// Paths of all routes, of the page, and of nothing.
+fn paths() -> Vec<String> {
+    let known = routes().map(|(path, _)| path.replace("{key}", "x"));
+    let unknown = ["/nothing", "/api", "/api/", "/ws/x", "/../etc/passwd"].map(str::to_owned);
+    let page = page::paths().chain(["/".to_owned()]);
+    known.into_iter().chain(unknown).chain(page).collect()
+}
+
+fn methods() -> [Method; 7] {
+    [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::PATCH,
+    ]
+}
+
+fn is_public(method: &str, path: &str) -> bool {
+    let page = page::paths().any(|file| file == path) || path == "/";
+    PUBLIC.contains(&(method, path)) || (page && matches!(method, "GET" | "HEAD"))
+}
+
+#[tokio::test]
+async fn nothing_is_open_but_what_is_meant_to_be() {
+    let router = router(context(true));
+    for path in paths() {
+        for method in methods() {
+            let method = method.as_str();
+            let status = ask(&router, method, &path, &[("host", HOST)])
+                .await
+                .status();
+            let refused = status == StatusCode::UNAUTHORIZED;
+            assert_eq!(
+                refused,
+                !is_public(method, &path),
+                "{method} {path} {status}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_route_answers_to_other_hosts_or_origins() {
+    for auth in [true, false] {
+        let router = router(context(auth));
+        for path in paths() {
+            for method in methods() {
+                let method = method.as_str();
+                let other = ask(&router, method, &path, &[("host", "evil.example")]).await;
+                assert_eq!(other.status(), StatusCode::MISDIRECTED_REQUEST);
+                let headers = [("host", HOST), ("origin", "http://evil.example")];
+                let other = ask(&router, method, &path, &headers).await;
+                assert_eq!(other.status(), StatusCode::FORBIDDEN, "{method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let router = router(context(false));
+    for path in paths() {
+        let response = ask(&router, "GET", &path, &[("host", HOST)]).await;
+        let headers = response.headers();
+        let csp = headers["content-security-policy"].to_str().unwrap();
+        assert!(csp.contains("default-src 'none'") && csp.contains("frame-ancestors 'none'"));
+        assert!(!csp.contains("unsafe"));
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert_eq!(headers["referrer-policy"], "no-referrer");
+        assert!(headers.contains_key("cache-control"));
+        if response.status().is_client_error() {
+            assert_eq!(headers["content-type"], "application/problem+json");
+        }
+    }
+}
+
+#[tokio::test]
+async fn unknown_addresses_and_methods_are_told_apart() {
+    let router = router(context(false));
+    let status = async |method, path| {
+        let response = ask(&router, method, path, &[("host", HOST)]).await;
+        (response.status().as_u16(), response.headers().clone())
+    };
+    assert_eq!(status("GET", "/nothing").await.0, 404);
+    assert_eq!(status("POST", "/nothing").await.0, 404);
+    let (code, headers) = status("POST", "/api/sessions").await;
+    assert_eq!(
+        (code, &headers["allow"]),
+        (405, &"GET,HEAD".parse().unwrap())
+    );
+    assert_eq!(headers["content-type"], "application/problem+json");
+    // The listener's role is the viewer's.
+    assert_eq!(status("DELETE", "/api/sessions/x").await.0, 403);
+    assert_eq!(status("GET", "/api/sessions").await.0, 200);
+}

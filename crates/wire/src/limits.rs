@@ -1,0 +1,48 @@
+//! Every limit and time-out of the wires in one place.
+
+use std::time::Duration;
+
+/// Connections that a listener holds at the same time; more wait in the kernel's queue.
+pub(crate) const CONNECTIONS: usize = 65_536;
+/// How long open connections may take to end when the server stops.
+pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
+/// From the connection to the end of a request's header.
+pub(crate) const HEADER: Duration = Duration::from_secs(10);
+/// Bytes of a request's header.
+pub(crate) const HEADER_BYTES: usize = 16 * 1024;
+/// Bytes of a request's body.
+pub(crate) const BODY_BYTES: usize = 4 * 1024;
+/// From the header of a request to the end of its body.
+pub(crate) const BODY: Duration = Duration::from_secs(10);
+/// From the upgrade to the first message, in dialects that need one.
+pub(crate) const HELLO: Duration = Duration::from_secs(5);
+/// How long a WebSocket without a subprotocol may stay silent before it is taken for one that only listens.
+pub(crate) const UNDECIDED: Duration = Duration::from_millis(500);
+/// Between two pings on a WebSocket.
+pub(crate) const PING: Duration = Duration::from_secs(25);
+/// Pings without any sign of life after which a peer is dead.
+pub(crate) const PING_MISSES: u8 = 2;
+/// Bytes of a WebSocket message.
+pub(crate) const MESSAGE: usize = 1024 * 1024;
+/// Output bytes that are asked for at once: with a dialect's prefix they still fit a short frame header.
+pub(crate) const CHUNK: usize = 64 * 1024 - 64;
+/// Output bytes of one turn, before others get theirs.
+pub(crate) const TURN: usize = 128 * 1024;
+/// Bytes that wait for a slow peer, beyond which nothing more is read from it.
+pub(crate) const OUTBOX: usize = 64 * 1024;
+/// Bytes that are read at once.
+pub(crate) const READ: usize = 64 * 1024;
+/// How long a peer may take nothing of what it is told last.
+pub(crate) const FLUSH: Duration = Duration::from_secs(60);
+/// How long a peer may keep its side open after ours is closed.
+pub(crate) const LINGER: Duration = Duration::from_secs(5);
+/// The same when the server stops.
+pub(crate) const LINGER_SHUTDOWN: Duration = Duration::from_secs(1);
+/// To type a start code on a raw connection.
+pub(crate) const PROMPT: Duration = Duration::from_secs(30);
+/// Bytes of a line with a start code.
+pub(crate) const PROMPT_LINE: usize = 64;
+/// Tries on a raw connection.
+pub(crate) const PROMPT_TRIES: u32 = 3;
+/// How often output is looked for while a program does not take its input.
+pub(crate) const BLOCKED_TICK: Duration = Duration::from_millis(20);

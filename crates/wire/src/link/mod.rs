@@ -1,0 +1,103 @@
+//! The pump: the life of one connection behind its handshake, the same for every wire.
+//!
+//! Three acts: *open* (the client says which session, it is attached), *pump* (bytes both ways), *close* (the client
+//! is told why, what it was told is delivered). Between two turns a connection owns no buffer: a turn reads into and
+//! writes from scratch memory of its thread, and only what is unfinished or not taken is kept.
+
+mod close;
+mod framing;
+mod inbox;
+mod open;
+mod outbox;
+mod pump;
+mod scratch;
+mod socket;
+
+pub(crate) use framing::Framing;
+pub(crate) use socket::Socket;
+
+use crate::Context;
+use crate::admit::Principal;
+use crate::dialect::{Dialect, Fault};
+use crate::peer::Peer;
+use anywire_codec::websocket;
+use anywire_model::CloseReason;
+use inbox::Inbox;
+use outbox::Outbox;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// A connection behind its handshake.
+pub(crate) struct Entry {
+    pub(crate) socket: Socket,
+    pub(crate) framing: Framing,
+    pub(crate) dialect: Box<dyn Dialect>,
+    /// Bytes that were read beyond the handshake.
+    pub(crate) head: Vec<u8>,
+    pub(crate) visitor: Visitor,
+}
+
+/// On whose behalf a connection attaches.
+pub(crate) struct Visitor {
+    pub(crate) context: Arc<Context>,
+    pub(crate) peer: Peer,
+    pub(crate) principal: Principal,
+    /// The session that the request's address names.
+    pub(crate) session: Option<String>,
+}
+
+/// Why a connection ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The peer is gone or dead: nothing more can be said.
+    Gone,
+    /// The peer closed the WebSocket with this code.
+    PeerClosed(u16),
+    /// The attachment ended.
+    Closed(CloseReason),
+    /// The client broke its dialect, or what it wants cannot be had.
+    Fault(Fault),
+    /// The client broke the framing.
+    Frame(websocket::Error),
+    /// The server stops.
+    Shutdown,
+}
+
+/// The state of a connection.
+struct Link {
+    socket: Socket,
+    framing: Framing,
+    talk: inbox::Talk,
+    inbox: Inbox,
+    outbox: Outbox,
+}
+
+/// Runs a connection to its end.
+pub(crate) async fn run(entry: Entry, shutdown: CancellationToken) {
+    let Entry {
+        socket,
+        framing,
+        dialect,
+        head,
+        visitor,
+    } = entry;
+    let mut link = Link {
+        socket,
+        framing,
+        talk: inbox::Talk::new(dialect),
+        inbox: Inbox::new(head),
+        outbox: Outbox::default(),
+    };
+    let opened = match link.hello(&shutdown).await {
+        Ok(open) => Box::pin(open::attach(visitor, open))
+            .await
+            .map_err(End::Fault),
+        Err(end) => Err(end),
+    };
+    let end = match opened {
+        Ok(attachment) => link.pump(attachment, &shutdown).await,
+        Err(end) => end,
+    };
+    tracing::debug!(?end, "connection ends");
+    link.close(end, &shutdown).await;
+}

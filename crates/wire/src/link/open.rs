@@ -1,0 +1,134 @@
+//! The first act: the client says what it wants, and is attached to a session.
+
+use super::{End, Link, Visitor};
+use crate::Target;
+use crate::dialect::{Fault, Open};
+use crate::peer::Peer;
+use anywire_codec::dialect::native::ErrorCode;
+use anywire_model::Role;
+use anywire_session::{Attach, AttachError, Attachment, Create, CreateError, Lag, Session, Start};
+use tokio::io::Interest;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+impl Link {
+    /// Waits for the opening message, as long as the dialect has patience.
+    pub(super) async fn hello(
+        &mut self,
+        shutdown: &CancellationToken,
+    ) -> Result<Open<'static>, End> {
+        let patience = self.talk.dialect.patience();
+        if patience.is_zero() {
+            return self.talk.dialect.silence().map_err(End::Fault);
+        }
+        let deadline = Instant::now() + patience;
+        let mut opened = self.open_turn(false)?;
+        loop {
+            if let Some(mut open) = opened {
+                self.adopt(&mut open);
+                return Ok(open);
+            }
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Err(End::Shutdown),
+                ready = self.socket.ready(Interest::READABLE) => {
+                    ready.map_err(|_| End::Gone)?;
+                    opened = self.open_turn(true)?;
+                }
+                () = sleep_until(deadline) => {
+                    opened = Some(self.talk.dialect.silence().map_err(End::Fault)?);
+                }
+            }
+        }
+    }
+
+    fn adopt(&mut self, open: &mut Open<'static>) {
+        if let Some(dialect) = open.dialect.take() {
+            self.talk.dialect = dialect;
+        }
+    }
+}
+
+/// Finds or makes the session that a client wants, and joins it.
+pub(super) async fn attach(visitor: Visitor, open: Open<'static>) -> Result<Attachment, Fault> {
+    let key = open.session.as_deref().or(visitor.session.as_deref());
+    let (session, fresh) = match key {
+        Some(key) => (find(&visitor, key)?, false),
+        None => target(&visitor, &open).await?,
+    };
+    let granted = granted(&visitor);
+    let role = open.role.map_or(granted, |wanted| wanted.min(granted));
+    let start = match open.since {
+        // Nothing has left a new session's log, so no picture needs to be drawn.
+        _ if fresh => Start::Oldest,
+        Some(offset) => Start::Since(offset),
+        None => Start::Screen,
+    };
+    let attach = Attach {
+        role,
+        start,
+        lag: if role.may_write() {
+            Lag::Block
+        } else {
+            Lag::Resync
+        },
+        size: open.size,
+        client: open.client,
+        answers: open.answers,
+        principal: visitor.principal.name.clone(),
+    };
+    session.attach(attach).map_err(|error| match error {
+        AttachError::Busy(_) => Fault::new(ErrorCode::Busy, error.to_string()),
+        _ => Fault::new(ErrorCode::SpawnFailed, error.to_string()),
+    })
+}
+
+/// What this visitor may do at most.
+fn granted(visitor: &Visitor) -> Role {
+    let listener = visitor.context.default_role;
+    match (visitor.peer, visitor.principal.role) {
+        (Peer::User(_), role) => role.unwrap_or(Role::Owner),
+        (Peer::Ip(_), role) => role.map_or(listener, |role| role.min(listener)),
+    }
+}
+
+fn find(visitor: &Visitor, key: &str) -> Result<Session, Fault> {
+    visitor
+        .context
+        .registry
+        .find(key)
+        .ok_or_else(|| Fault::new(ErrorCode::NoSuchSession, "no session has that id or name"))
+}
+
+/// The listener's session, and whether it was made just now.
+async fn target(visitor: &Visitor, open: &Open<'static>) -> Result<(Session, bool), Fault> {
+    let registry = &visitor.context.registry;
+    let (name, service) = match &visitor.context.target {
+        Target::New { service } => (None, service),
+        Target::Named { name, service } => (Some(name), service),
+    };
+    let living = |name| {
+        let session = registry.find(name)?;
+        session.info().exit.is_none().then_some(session)
+    };
+    if let Some(session) = name.and_then(|name| living(name)) {
+        return Ok((session, false));
+    }
+    let options = Create {
+        name: name.cloned(),
+        size: open.size,
+    };
+    match registry.create(service, options).await {
+        Ok(session) => Ok((session, true)),
+        // Somebody was faster.
+        Err(CreateError::NameTaken(name)) => Ok((find(visitor, &name)?, false)),
+        Err(error) => {
+            let code = match error {
+                CreateError::Busy(_) => ErrorCode::Busy,
+                CreateError::NoService(_) => ErrorCode::NoSuchSession,
+                _ => ErrorCode::SpawnFailed,
+            };
+            Err(Fault::new(code, error.to_string()))
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The second act: bytes both ways until one side ends.
+//!
+//! Every wake-up is followed by both directions, so neither can starve the other; output goes in turns of bounded
+//! length with a yield between them, so no connection can starve its neighbours.
+
+use super::{End, Link, scratch};
+use crate::dialect::{Event, Frames, Wrap};
+use crate::limits;
+use anywire_session::{Attachment, Output};
+use std::future::pending;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::io::{Interest, Ready};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How a turn of output ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Nothing more to send, or nothing more may be sent.
+    Idle,
+    /// There is more, but others shall have their turn.
+    More,
+}
+
+/// Why the pump woke up.
+enum Wake {
+    Socket(Ready),
+    Program,
+    Timer,
+}
+
+/// Signs of life of a WebSocket's peer.
+struct Life {
+    next: Instant,
+    misses: u8,
+}
+
+impl Link {
+    /// Moves bytes until the connection is to end.
+    pub(super) async fn pump(
+        &mut self,
+        mut attachment: Attachment,
+        shutdown: &CancellationToken,
+    ) -> End {
+        match self.try_pump(&mut attachment, shutdown).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn try_pump(
+        &mut self,
+        attachment: &mut Attachment,
+        shutdown: &CancellationToken,
+    ) -> Result<std::convert::Infallible, End> {
+        self.welcome(attachment)?;
+        let mut life = Life::new();
+        let mut stop = pin!(shutdown.cancelled());
+        let mut timer = pin!(sleep_until(life.next));
+        let frames = self.wrap() == Wrap::WebSocket;
+        loop {
+            self.catch_up(attachment)?;
+            let turn = self.write_turn(attachment)?;
+            if turn == Turn::More {
+                tokio::task::yield_now().await;
+            }
+            let (interest, output) = (self.interest(), self.may_write());
+            let input = self.talk.is_blocked();
+            let wake = tokio::select! {
+                biased;
+                // The server stops: nothing is more urgent.
+                () = &mut stop => return Err(End::Shutdown),
+                // The peer: a key that is pressed goes before the flood that it may stop.
+                ready = self.socket.ready(interest.unwrap_or(Interest::READABLE)), if interest.is_some() => {
+                    Wake::Socket(ready.map_err(|_| End::Gone)?)
+                }
+                () = program(attachment, output, input) => Wake::Program,
+                () = &mut timer, if frames => Wake::Timer,
+            };
+            match wake {
+                Wake::Socket(ready) => {
+                    if ready.is_writable() && self.outbox.flush(&self.socket)? {
+                        self.talk.heard = true;
+                    }
+                    if ready.is_readable() && self.may_read() {
+                        self.read_turn(attachment)?;
+                    }
+                }
+                Wake::Program => {}
+                Wake::Timer => {
+                    self.tick(&mut life)?;
+                    timer.as_mut().reset(life.next);
+                }
+            }
+        }
+    }
+
+    /// What to wait for at the socket, if anything.
+    fn interest(&self) -> Option<Interest> {
+        match (self.may_read(), !self.outbox.is_empty()) {
+            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+            (true, false) => Some(Interest::READABLE),
+            (false, true) => Some(Interest::WRITABLE),
+            (false, false) => None,
+        }
+    }
+
+    /// Whether output may be sent now: the peer took what came before, and its dialect wants more.
+    fn may_write(&self) -> bool {
+        self.outbox.is_empty() && self.talk.dialect.allowance() > 0
+    }
+
+    fn welcome(&mut self, attachment: &Attachment) -> Result<(), End> {
+        scratch::with(|scratch| {
+            let mut frames = Frames {
+                wrap: self.wrap(),
+                out: &mut scratch.output,
+            };
+            self.talk.begin(attachment, &mut frames);
+            self.outbox.send(&self.socket, &scratch.output)
+        })
+    }
+
+    /// Sends output until there is none, the peer takes no more, or the turn is over.
+    fn write_turn(&mut self, attachment: &mut Attachment) -> Result<Turn, End> {
+        scratch::with(|scratch| {
+            let mut left = limits::TURN;
+            while self.may_write() {
+                if left == 0 {
+                    return Ok(Turn::More);
+                }
+                let (out, mut idle) = (&mut scratch.output, false);
+                out.clear();
+                while !idle && out.len() < limits::CHUNK && self.talk.dialect.allowance() > 0 {
+                    match self.write_next(attachment, out) {
+                        Ok(more) => idle = !more,
+                        Err(end) => {
+                            // What came before the end is sent before it is told.
+                            self.outbox.send(&self.socket, out)?;
+                            return Err(end);
+                        }
+                    }
+                }
+                left = left.saturating_sub(out.len());
+                self.outbox.send(&self.socket, out)?;
+                if idle {
+                    break;
+                }
+            }
+            Ok(Turn::Idle)
+        })
+    }
+
+    /// Appends the next thing to `out`; false if there is none.
+    fn write_next(&mut self, attachment: &mut Attachment, out: &mut Vec<u8>) -> Result<bool, End> {
+        let (wrap, dialect) = (self.framing.wrap(), &mut self.talk.dialect);
+        let start = wrap.begin(out);
+        let (from, prefix) = (wrap.payload(start), dialect.prefix());
+        out.resize(from + prefix, 0);
+        let max = limits::CHUNK.min(dialect.allowance());
+        let output = attachment.next(out, max);
+        if let Output::Bytes {
+            offset,
+            stream,
+            len,
+        } = output
+        {
+            dialect.fill_prefix(&mut out[from..from + prefix], stream, offset, len);
+            wrap.finish(start, out);
+            return Ok(true);
+        }
+        out.truncate(start);
+        let mut frames = Frames { wrap, out };
+        match output {
+            Output::Pending => return Ok(false),
+            Output::Closed(reason) => return Err(End::Closed(reason)),
+            Output::Resize { size, offset } => {
+                dialect.event(Event::Resize { size, offset }, &mut frames);
+            }
+            Output::Keyframe { offset, dump, .. } => {
+                let dump = &dump;
+                dialect.event(Event::Keyframe { offset, dump }, &mut frames);
+            }
+            Output::Gap { from, to } => dialect.event(Event::Gap { from, to }, &mut frames),
+            Output::Bytes { .. } => {}
+        }
+        Ok(true)
+    }
+
+    /// Asks the peer of a WebSocket for a sign of life; an error if it gave none for too long.
+    fn tick(&mut self, life: &mut Life) -> Result<(), End> {
+        life.next = Instant::now() + limits::PING;
+        // While nothing is read, no sign can be seen.
+        if std::mem::take(&mut self.talk.heard) || !self.may_read() && self.talk.is_blocked() {
+            life.misses = 0;
+        } else {
+            life.misses += 1;
+        }
+        // The first miss is a silence in which nothing was asked.
+        if life.misses > limits::PING_MISSES {
+            return Err(End::Gone);
+        }
+        if self.outbox.is_empty() {
+            let mut out = Vec::new();
+            Frames {
+                wrap: self.wrap(),
+                out: &mut out,
+            }
+            .ping();
+            self.outbox.send(&self.socket, &out)?;
+        }
+        Ok(())
+    }
+}
+
+impl Life {
+    /// The first ping comes a little earlier or later, so that many connections do not wake up together.
+    fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let spread = COUNT.fetch_add(1, Ordering::Relaxed) * 797 % 5000;
+        Self {
+            next: Instant::now() + limits::PING - Duration::from_millis(spread),
+            misses: 0,
+        }
+    }
+}
+
+/// Waits until the program has output to send, or takes input again, as far as one of them is wanted.
+async fn program(attachment: &mut Attachment, output: bool, input: bool) {
+    match (output, input) {
+        (true, false) => attachment.ready().await,
+        (false, true) => attachment.input_ready().await,
+        // Both at once would borrow the attachment twice. A program that takes no input is rare and not in a hurry.
+        (true, true) => {
+            let _ = timeout(limits::BLOCKED_TICK, attachment.input_ready()).await;
+        }
+        (false, false) => pending().await,
+    }
+}

@@ -1,0 +1,71 @@
+//! Accepting: sockets leave the accept loop's runtime at once and join that of the worker that will serve them.
+
+use super::Bound;
+use crate::link::Socket;
+use crate::peer::Peer;
+use std::io;
+use std::net::SocketAddr;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+/// A listener that is waited for.
+pub(super) enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A connection that no runtime knows.
+pub(super) enum Accepted {
+    Tcp(std::net::TcpStream, SocketAddr),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Acceptor {
+    pub(super) fn new(bound: Bound) -> io::Result<Self> {
+        Ok(match bound {
+            Bound::Http(listener) | Bound::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                Self::Tcp(TcpListener::from_std(listener)?)
+            }
+            Bound::UnixHttp(listener) => {
+                listener.set_nonblocking(true)?;
+                Self::Unix(UnixListener::from_std(listener)?)
+            }
+        })
+    }
+
+    /// The next connection. Cancel-safe.
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok(Accepted::Tcp(stream.into_std()?, peer))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Accepted::Unix(stream.into_std()?))
+            }
+        }
+    }
+}
+
+impl Accepted {
+    /// Joins the current runtime; `None` for a process of another user.
+    pub(super) fn register(self) -> io::Result<Option<(Socket, Peer)>> {
+        match self {
+            Self::Tcp(stream, peer) => {
+                stream.set_nodelay(true)?;
+                Ok(Some((
+                    Socket::Tcp(TcpStream::from_std(stream)?),
+                    Peer::Ip(peer),
+                )))
+            }
+            Self::Unix(stream) => {
+                let stream = UnixStream::from_std(stream)?;
+                let uid = stream.peer_cred()?.uid();
+                let ours = rustix::process::geteuid().as_raw();
+                let may = uid == 0 || uid == ours;
+                Ok(may.then_some((Socket::Unix(stream), Peer::User(uid))))
+            }
+        }
+    }
+}

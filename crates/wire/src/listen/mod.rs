@@ -1,0 +1,156 @@
+//! Listeners: accepted connections, one task each, spread over the workers.
+
+mod accept;
+
+use crate::limits;
+use crate::peer::Peer;
+use crate::{Context, http, tcp};
+use accept::{Accepted, Acceptor};
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A socket that listens already, and what is spoken on its connections.
+#[derive(Debug)]
+pub enum Bound {
+    /// The page, its API and WebSocket.
+    Http(TcpListener),
+    /// Raw bytes.
+    Tcp(TcpListener),
+    /// As `Http`, for processes of our own user and of root: the kernel is their credential. Whoever binds it sees to
+    /// it that its folder is closed to others.
+    UnixHttp(UnixListener),
+}
+
+/// Serves connections until `shutdown`, then waits for them to end, at most five seconds.
+///
+/// The accept loop runs in the caller's task, the connections on `workers` in turn. Errors of single connections and
+/// of `accept` are logged and survived.
+///
+/// # Panics
+/// Without workers.
+pub async fn serve(
+    bound: Bound,
+    context: Context,
+    workers: Arc<[Handle]>,
+    shutdown: CancellationToken,
+) {
+    let server = match Server::new(&bound, context) {
+        Ok(server) => server,
+        Err(error) => return tracing::error!(%error, "starting a listener"),
+    };
+    let acceptor = match Acceptor::new(bound) {
+        Ok(acceptor) => acceptor,
+        Err(error) => return tracing::error!(%error, "starting a listener"),
+    };
+    let tasks = TaskTracker::new();
+    // A token per worker: what all connections look at must not be one cache line of all processors.
+    let workers: Vec<(Handle, CancellationToken)> = workers
+        .iter()
+        .map(|worker| (worker.clone(), shutdown.child_token()))
+        .collect();
+    shutdown
+        .run_until_cancelled(accept_all(&acceptor, &server, &workers, &tasks))
+        .await;
+    drop(acceptor);
+    tasks.close();
+    if tokio::time::timeout(limits::SHUTDOWN, tasks.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            open = tasks.len(),
+            "connections are left behind at shutdown"
+        );
+    }
+}
+
+async fn accept_all(
+    acceptor: &Acceptor,
+    server: &Server,
+    workers: &[(Handle, CancellationToken)],
+    tasks: &TaskTracker,
+) {
+    let permits = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    let mut backoff = Backoff::default();
+    for (worker, shutdown) in workers.iter().cycle() {
+        // The permit comes first: what cannot be served stays in the kernel's queue.
+        let Ok(permit) = permits.clone().acquire_owned().await else {
+            return;
+        };
+        let accepted = loop {
+            match acceptor.accept().await {
+                Ok(accepted) => break accepted,
+                Err(error) => backoff.wait(&error).await,
+            }
+        };
+        backoff = Backoff::default();
+        let connection = connection(accepted, server.clone(), shutdown.clone(), permit);
+        tasks.spawn_on(connection, worker);
+    }
+}
+
+/// What the connections of a listener share.
+#[derive(Clone)]
+enum Server {
+    Http(http::Server),
+    Tcp(Arc<Context>),
+}
+
+impl Server {
+    fn new(bound: &Bound, context: Context) -> io::Result<Self> {
+        let context = Arc::new(context);
+        Ok(match bound {
+            Bound::Http(_) | Bound::UnixHttp(_) => Self::Http(http::Server::new(context)),
+            Bound::Tcp(_) => Self::Tcp(context),
+        })
+    }
+}
+
+/// One connection, from here on in its worker.
+async fn connection(
+    accepted: Accepted,
+    server: Server,
+    shutdown: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+) {
+    let (socket, peer) = match accepted.register() {
+        Ok(Some(registered)) => registered,
+        Ok(None) => return tracing::warn!("a process of another user was turned away"),
+        Err(error) => return tracing::debug!(%error, "a connection broke at once"),
+    };
+    match server {
+        Server::Http(server) => server.connection(socket, peer, shutdown).await,
+        Server::Tcp(context) => {
+            let Peer::Ip(address) = peer else { return };
+            tcp::connection(socket, address, context, shutdown).await;
+        }
+    }
+}
+
+/// Waits after errors of `accept`: out of descriptors, the next try would fail at once.
+#[derive(Default)]
+struct Backoff(u32);
+
+impl Backoff {
+    async fn wait(&mut self, error: &io::Error) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+        // That was one client's misfortune.
+        if matches!(
+            error.kind(),
+            ConnectionAborted | ConnectionReset | Interrupted
+        ) {
+            return;
+        }
+        let millis = 5 << self.0.min(8);
+        self.0 += 1;
+        tracing::warn!(%error, millis, "accepting connections fails, waiting");
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+}

@@ -1,0 +1,110 @@
+//! Raw TCP: bytes in, bytes out. With authentication, a start code is asked for first.
+
+use crate::Context;
+use crate::admit::{Principal, Refusal, Secret};
+use crate::dialect::Raw;
+use crate::limits;
+use crate::link::{self, Entry, Framing, Socket, Visitor};
+use crate::peer::Peer;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Runs a connection to its end.
+pub(crate) async fn connection(
+    socket: Socket,
+    address: SocketAddr,
+    context: Arc<Context>,
+    shutdown: CancellationToken,
+) {
+    let peer = Peer::Ip(address);
+    let entry = |socket, principal, head| Entry {
+        socket,
+        framing: Framing::Bytes,
+        dialect: Box::new(Raw),
+        head,
+        visitor: Visitor {
+            context: context.clone(),
+            peer,
+            principal,
+            session: None,
+        },
+    };
+    let entry = if context.admission.auth() {
+        let Socket::Tcp(mut stream) = socket else {
+            return;
+        };
+        let asked = ask(&mut stream, address, &context);
+        match shutdown.run_until_cancelled(Box::pin(asked)).await {
+            Some(Some((principal, head))) => entry(Socket::Tcp(stream), principal, head),
+            _ => return,
+        }
+    } else {
+        entry(socket, peer.principal(None), Vec::new())
+    };
+    Box::pin(link::run(entry, shutdown)).await;
+}
+
+/// Asks for the start code; returns who it is and what was sent behind the code.
+async fn ask(
+    stream: &mut TcpStream,
+    address: SocketAddr,
+    context: &Context,
+) -> Option<(Principal, Vec<u8>)> {
+    let mut read = Vec::new();
+    for _ in 0..limits::PROMPT_TRIES {
+        say(stream, "start code: ").await?;
+        let line = timeout(limits::PROMPT, line(stream, &mut read)).await;
+        let line = line.ok()??;
+        let code = String::from_utf8_lossy(&line);
+        match context.admission.login(address.ip(), Secret::Code(&code)) {
+            Ok(role) => return Some((Peer::Ip(address).principal(role), read)),
+            Err(Refusal::Wait(wait)) => {
+                say(stream, &too_many(wait)).await?;
+                break;
+            }
+            Err(_) => say(stream, "wrong start code\r\n").await?,
+        }
+    }
+    let _ = stream.shutdown().await;
+    None
+}
+
+async fn say(stream: &mut TcpStream, text: &str) -> Option<()> {
+    timeout(limits::PROMPT, stream.write_all(text.as_bytes()))
+        .await
+        .ok()?
+        .ok()
+}
+
+fn too_many(wait: Duration) -> String {
+    let seconds = wait.as_secs() + 1;
+    format!("too many failures; try again in {seconds} seconds\r\n")
+}
+
+/// Takes a line without its end off `read`, reading on as needed; `None` at the end of the stream or beyond the
+/// maximum.
+async fn line(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let mut buffer = [0; limits::PROMPT_LINE];
+    loop {
+        if let Some(end) = read.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            let line = read.drain(..end).collect();
+            let crlf = read.starts_with(b"\r\n");
+            read.drain(..if crlf { 2 } else { 1 });
+            return Some(line);
+        }
+        if read.len() >= limits::PROMPT_LINE {
+            say(stream, "the line is too long\r\n").await?;
+            return None;
+        }
+        let n = stream.read(&mut buffer).await.ok()?;
+        if n == 0 {
+            return None;
+        }
+        read.extend_from_slice(&buffer[..n]);
+    }
+}

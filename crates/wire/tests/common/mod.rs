@@ -1,0 +1,175 @@
+//! A server on port 0 with real programs behind it, and small clients for its wires. Everything ends with the test.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses its part of this one"
+)]
+
+pub mod client;
+
+use anywire_model::{Io, Role};
+use anywire_process::{Local, Recipe};
+use anywire_session::{Policy, Registry, Settings};
+use anywire_wire::admit::{Options, loopback_hosts};
+use anywire_wire::{Admission, Bound, Context, Target, serve};
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// A test that takes longer has hung.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How a test wants its server.
+pub struct Setup {
+    pub auth: bool,
+    pub role: Role,
+    /// All clients share one session.
+    pub shared: bool,
+    pub io: Io,
+    pub argv: Vec<String>,
+    pub ring_len: usize,
+}
+
+impl Setup {
+    /// Clients get a program of their own, behind pipes.
+    pub fn pipe(argv: &[&str]) -> Self {
+        Self {
+            auth: false,
+            role: Role::Owner,
+            shared: false,
+            io: Io::Pipe,
+            argv: argv.iter().map(|&word| word.to_owned()).collect(),
+            ring_len: 1 << 20,
+        }
+    }
+
+    /// A shell script behind pipes.
+    pub fn script(script: &str) -> Self {
+        Self::pipe(&["/bin/sh", "-c", script])
+    }
+
+    /// A shell script on a terminal.
+    pub fn terminal(script: &str) -> Self {
+        Self {
+            io: Io::Pty,
+            ..Self::script(script)
+        }
+    }
+
+    pub async fn start(self) -> Server {
+        Server::start(self).await
+    }
+}
+
+/// A running server with all wires.
+pub struct Server {
+    pub http: SocketAddr,
+    pub tcp: SocketAddr,
+    pub unix: PathBuf,
+    pub admission: Arc<Admission>,
+    pub registry: Registry,
+    pub stop: CancellationToken,
+    listeners: JoinSet<()>,
+    folder: PathBuf,
+}
+
+impl Server {
+    async fn start(setup: Setup) -> Self {
+        let service = "program".to_owned();
+        let recipe = Recipe {
+            argv: setup.argv,
+            env: Vec::new(),
+            cwd: None,
+            io: setup.io,
+            ring_len: setup.ring_len,
+            grace_ms: 100,
+        };
+        let local = Local::new(BTreeMap::from([(service.clone(), recipe)])).unwrap();
+        let policy = Policy {
+            ttl: Duration::from_secs(60),
+        };
+        let settings = Settings {
+            services: BTreeMap::from([(service.clone(), policy)]),
+            max_sessions: 16,
+        };
+        let registry = Registry::new(Arc::new(local), settings);
+        let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let (http, tcp) = (bind(), bind());
+        let (http_at, tcp_at) = (http.local_addr().unwrap(), tcp.local_addr().unwrap());
+        let folder = std::env::temp_dir().join(format!(
+            "anywire-wire-test-{}-{}",
+            std::process::id(),
+            http_at.port()
+        ));
+        std::fs::create_dir(&folder).unwrap();
+        let unix = folder.join("socket");
+        let admission = Arc::new(Admission::new(Options {
+            auth: setup.auth,
+            hosts: loopback_hosts(http_at),
+            vault: None,
+            save: Box::new(|_| {}),
+        }));
+        let context = Context {
+            registry: registry.clone(),
+            admission: admission.clone(),
+            target: if setup.shared {
+                Target::Named {
+                    name: "shared".to_owned(),
+                    service,
+                }
+            } else {
+                Target::New { service }
+            },
+            default_role: setup.role,
+        };
+        let workers: Arc<[Handle]> = Arc::new([Handle::current()]);
+        let (stop, mut listeners) = (CancellationToken::new(), JoinSet::new());
+        let bound = [
+            Bound::Http(http),
+            Bound::Tcp(tcp),
+            Bound::UnixHttp(UnixListener::bind(&unix).unwrap()),
+        ];
+        for bound in bound {
+            let (context, workers) = (context.clone(), workers.clone());
+            listeners.spawn(serve(bound, context, workers, stop.clone()));
+        }
+        Self {
+            http: http_at,
+            tcp: tcp_at,
+            unix,
+            admission,
+            registry,
+            stop,
+            listeners,
+            folder,
+        }
+    }
+
+    /// Stops and waits for everything to end.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.listeners.join_next().await {
+            ended.unwrap();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Fails a test that hangs.
+pub async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what)
+        .await
+        .expect("an answer within the test's patience")
+}
