@@ -1,0 +1,65 @@
+/** The thin bar below the terminal: state, notices, session, size, latency. Text only, never markup. */
+
+import type { State } from './connection.js';
+import type { Size } from './protocol.js';
+
+/** How long a notice stays, in milliseconds. */
+const NOTICE_STAYS = 12_000;
+const WORDS: Record<State['kind'], string> = {
+  connecting: 'connecting',
+  connected: 'connected',
+  reconnecting: 'reconnecting',
+  unauthorized: 'login needed',
+  ended: 'ended',
+  refused: 'refused',
+};
+
+export class StatusBar {
+  #bar: HTMLElement;
+  #fading: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(bar: HTMLElement, newSession: () => void) {
+    this.#bar = bar;
+    this.#part('new').addEventListener('click', newSession);
+  }
+
+  state(state: State): void {
+    this.#bar.dataset['state'] = state.kind;
+    const over = state.kind === 'ended' || state.kind === 'refused';
+    this.#set('state', over ? state.message || WORDS[state.kind] : WORDS[state.kind]);
+    this.#part('new').hidden = !over;
+    if (state.kind !== 'connected') this.#set('latency', '');
+  }
+
+  notice(text: string): void {
+    this.#set('notice', text);
+    clearTimeout(this.#fading);
+    this.#fading = setTimeout(() => this.#set('notice', ''), NOTICE_STAYS);
+  }
+
+  session(name: string, viewOnly: boolean): void {
+    this.#set('session', name);
+    this.#part('view').hidden = !viewOnly;
+  }
+
+  size({ cols, rows }: Size): void {
+    this.#set('size', `${cols}×${rows}`);
+  }
+
+  latency(milliseconds: number): void {
+    this.#set('latency', milliseconds < 1 ? '<1 ms' : `${Math.round(milliseconds)} ms`);
+  }
+
+  #set(name: string, text: string): void {
+    const part = this.#part(name);
+    // Only changes: a live region would be read aloud again.
+    if (part.textContent !== text) part.textContent = text;
+    part.title = name === 'state' || name === 'notice' ? text : part.title;
+  }
+
+  #part(name: string): HTMLElement {
+    const part = this.#bar.querySelector<HTMLElement>(`[data-part=${name}]`);
+    if (part === null) throw new Error(`index.html lacks the part ${name}`);
+    return part;
+  }
+}
