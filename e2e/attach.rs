@@ -51,16 +51,21 @@ async fn the_terminal_is_a_controlling_one() {
     client.send("echo con''trolled >/dev/tty\r");
     client.see("controlled").await;
 
-    client.send("echo st''art; sleep 1000\r");
-    client.see("start").await;
+    // The shell hands the terminal to a job between fork and exec; the job says when it has it.
+    let wait = flood::producer().display().to_string();
+    client.send(format!("{wait} wait\r"));
+    client.see("ready").await;
     client.send("\x03");
     client.send("echo still ali''ve\r");
     client.see("still alive").await;
 
-    client.send("sleep 1000\r");
+    client.forget();
+    client.send(format!("{wait} wait\r"));
+    client.see("ready").await;
     client.send("\x1a");
     client.see("Stopped").await;
-    client.send("kill %1; trap 'echo win''ched' WINCH\r");
+    client.send("kill %1; trap 'echo win''ched' WINCH; echo tr''apped\r");
+    client.see("trapped").await;
     client.resize(Size::checked(90, 20).expect("a size"));
     client.send("\r");
     client.see("winched").await;
@@ -193,12 +198,10 @@ fn run(server: &Server, arguments: &[&str], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the command starts");
-    // Dropped at once: the end of input.
-    let _ = child
-        .stdin
-        .take()
-        .expect("standard input is piped")
-        .write_all(input.as_bytes());
+    let mut stdin = child.stdin.take().expect("standard input is piped");
+    let input = input.to_owned();
+    // Beside reading, or both would wait for the other; its end is the end of input.
+    std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     child.wait_with_output().expect("the command ends")
 }
 
@@ -281,13 +284,15 @@ async fn the_command_line_detaches_from_a_terminal() {
         program.session(),
     ));
     program.send("echo from wi''thin\r");
+    program.see("from within").await;
     terminal.see("from within").await;
     inner
         .until_sessions("two attachments", |sessions| {
             sessions[0]["attachments"] == 2
         })
         .await;
-    terminal.send("sleep 1000\r");
+    terminal.send(format!("{} wait\r", flood::producer().display()));
+    terminal.see("ready").await;
     terminal.send("\x03");
     terminal.send("echo in''ner; stty size\r");
     terminal.see("inner").await;

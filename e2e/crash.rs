@@ -62,6 +62,43 @@ async fn a_pipes_flood_survives() {
     flood_survives(true).await;
 }
 
+/// Every server dies at its first passage of a named point, so at each possible state of a transfer.
+#[tokio::test]
+async fn a_kill_at_each_point_of_a_transfer_loses_nothing() {
+    for pipe in [false, true] {
+        for point in [
+            "after-splice",
+            "before-intent",
+            "after-intent",
+            "mid-read",
+            "before-publish",
+            "before-clear",
+        ] {
+            let config = Config::new(env!("CARGO_BIN_EXE_anywire"))
+                .producer(&["flood-exit", "3001"])
+                .variable("ANYWIRE_KILL_AT", point);
+            let server = if pipe { config.pipe() } else { config }.start();
+            let first = server.server_pid();
+            let mut client = NativeClient::attach(
+                &server,
+                Attach {
+                    since: Some(0),
+                    ..Attach::default()
+                },
+            )
+            .await
+            .flood();
+            let exit = client.exit().await;
+            assert_eq!(
+                (exit.code, exit.offset),
+                (3001 % 256, 3001 * flood::LINE),
+                "{point}"
+            );
+            assert_ne!(server.server_pid(), first, "no server reached {point}");
+        }
+    }
+}
+
 /// The program sums its input with weights, so a byte lost, doubled or moved shows.
 async fn input_is_taken_at_most_once(pipe: bool) {
     let mut rng = Rng::new();

@@ -129,16 +129,40 @@ async fn killing_goes_on_when_the_server_dies() {
 
 #[tokio::test]
 async fn the_end_of_the_supervisor_ends_all() {
-    let (server, _, client) = start(&["double-fork"]).await;
-    let session = client.session();
-    let program = server.program(&session).await.expect("the program runs");
-    processes::kill(server.supervisor_pid());
-    wait_until("the server's end", || {
-        server.server_pid().is_none().then_some(())
-    })
-    .await;
-    wait_until("the program's end", || {
-        (!processes::is_alive(program)).then_some(())
-    })
-    .await;
+    for mode in ["wait", "double-fork"] {
+        let (server, _, client) = start(&[mode]).await;
+        let program = server
+            .program(&client.session())
+            .await
+            .expect("the program runs");
+        let serving = server.server_pid().expect("a server runs");
+        processes::kill(server.supervisor_pid());
+        wait_until("the program's end", || {
+            (!processes::is_alive(program)).then_some(())
+        })
+        .await;
+        wait_until("the server's end", || {
+            (!processes::is_alive(serving)).then_some(())
+        })
+        .await;
+        assert_eq!(processes::of_folder(server.dir()), [0; 0], "{mode}");
+    }
+}
+
+/// A program may close its terminal and go on: its end is still told, and until then nobody is busy with it.
+#[tokio::test]
+async fn a_program_that_left_its_terminal_costs_nothing() {
+    let server = Config::new(env!("CARGO_BIN_EXE_anywire"))
+        .command(["sh", "-c", "echo ready; exec sleep 1 <&- >&- 2>&-"])
+        .start();
+    let serving = server.server_pid().expect("a server runs");
+    let mut client = NativeClient::attach(&server, Attach::default()).await;
+    client.see("ready").await;
+    let before = processes::busy(serving);
+    assert_eq!(client.exit().await.code, 0);
+    let busy = processes::busy(serving) - before;
+    assert!(
+        busy < std::time::Duration::from_millis(300),
+        "busy for {busy:?} of a second"
+    );
 }

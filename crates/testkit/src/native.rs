@@ -388,6 +388,8 @@ impl NativeClient {
                     code,
                     offset,
                 });
+                // As a page does: nothing follows, so the connection is not kept.
+                self.link = None;
             }
             ServerText::Error { message, .. } => self.errors.push(message),
             ServerText::Pong { .. } => {}

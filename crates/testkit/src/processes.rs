@@ -3,6 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// All process ids.
 #[must_use]
@@ -26,6 +27,8 @@ pub struct Stat {
     pub state: char,
     /// The parent.
     pub parent: u32,
+    /// Clock ticks that it was busy for.
+    pub busy: u64,
     /// Clock ticks between the machine's start and its own: with the pid, a name that is not reused.
     pub started: u64,
 }
@@ -39,8 +42,16 @@ pub fn stat(pid: u32) -> Option<Stat> {
     Some(Stat {
         state: fields.first()?.chars().next()?,
         parent: fields.get(1)?.parse().ok()?,
+        busy: fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?,
         started: fields.get(19)?.parse().ok()?,
     })
+}
+
+/// Processor time that it has used.
+#[must_use]
+pub fn busy(pid: u32) -> Duration {
+    let ticks = stat(pid).map_or(0, |stat| stat.busy);
+    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
 }
 
 /// Its living children.

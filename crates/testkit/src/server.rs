@@ -18,6 +18,11 @@ use tokio::net::TcpStream;
 /// Bytes of a server's log that a failed test shows.
 const LOG_TAIL: usize = 4000;
 
+/// Seconds that a session of a test lives unattended: longer than any test, so that none ends by itself.
+const TTL: &str = "600";
+/// Seconds between the rungs of the kill ladder: short, since tests climb it often.
+const GRACE: &str = "0.5";
+
 /// How to start a server.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -36,7 +41,9 @@ impl Config {
         Self {
             binary: binary.into(),
             listeners: vec!["http://127.0.0.1:0".into()],
-            arguments: vec!["--no-auth".into()],
+            arguments: ["--no-auth", "--ttl", TTL, "--grace", GRACE]
+                .map(String::from)
+                .into(),
             command: vec!["/bin/sh".into()],
             variables: Vec::new(),
         }
@@ -314,9 +321,13 @@ impl Server {
     #[must_use]
     pub fn server_pid(&self) -> Option<u32> {
         let supervisor = self.supervisor_pid();
-        let (binary, arguments) = (processes::executable(supervisor), processes::arguments(supervisor));
-        let is_server =
-            |pid: &u32| processes::executable(*pid) == binary && processes::arguments(*pid) != arguments;
+        let (binary, arguments) = (
+            processes::executable(supervisor),
+            processes::arguments(supervisor),
+        );
+        let is_server = |pid: &u32| {
+            processes::executable(*pid) == binary && processes::arguments(*pid) != arguments
+        };
         processes::children(supervisor).into_iter().find(is_server)
     }
 
@@ -363,7 +374,8 @@ impl Server {
             .sum()
     }
 
-    /// Waits until every program is gone and memory files are as many as at the start.
+    /// Waits until every program is gone, and no more memory is held than at the start and for the ended sessions that
+    /// can still be read.
     ///
     /// # Panics
     /// When something is left over.
@@ -371,12 +383,13 @@ impl Server {
         let start = std::time::Instant::now();
         loop {
             let (left, memfds) = (self.leftovers(), self.memfds());
-            if left.is_empty() && memfds <= memfds_at_start {
+            let readable = self.sessions().await.len();
+            if left.is_empty() && memfds <= memfds_at_start + readable {
                 return;
             }
             assert!(
                 start.elapsed() < DEADLINE,
-                "left over: {left:?}, {memfds} memory files ({memfds_at_start} at the start)\n{}",
+                "left over: {left:?}, {memfds} memory files ({memfds_at_start} at the start, {readable} readable sessions)\n{}",
                 self.log()
             );
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
