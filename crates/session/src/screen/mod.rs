@@ -86,6 +86,9 @@ impl Screen {
     /// Never more than [`HOLD_MAX`] bytes are left. A sequence that is longer has no effect, and what comes of it
     /// later is thrown away too; a synchronized update that is longer is shown piecemeal.
     ///
+    /// A caller that offers slices therefore has to offer a longer one, of more than [`HOLD_MAX`], when nothing of a
+    /// slice was taken.
+    ///
     /// Long text is not drawn in full; the result is the same (`skip` says why).
     pub fn advance(&mut self, bytes: &[u8]) -> usize {
         let start = self.swallow(bytes);
