@@ -71,9 +71,12 @@ pub enum CreateError {
 }
 
 /// What a new server must know of an old one's session; lies in the session's memory.
-#[derive(Serialize, Deserialize)]
-struct Page {
-    name: String,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Page {
+    pub(crate) name: String,
+    /// Somebody has taken all of the output and the end.
+    #[serde(default)]
+    pub(crate) told: bool,
 }
 
 /// All sessions of this node. A cheap handle.
@@ -124,14 +127,13 @@ impl Registry {
             size: options.size.unwrap_or_default(),
         };
         let running = table.spawn.spawn(order).await?;
-        let page = Page {
-            name: reserved.name.clone(),
-        };
-        running
-            .log
-            .put_page(&serde_json::to_vec(&page).unwrap_or_default());
         tracing::info!(session = %id, name = reserved.name, service, pid = running.pid, "started");
-        let session = Session::new(running, reserved.keep(), policy, FIRST_ATTACH, table);
+        let page = Page {
+            name: reserved.keep(),
+            told: false,
+        };
+        let session = Session::new(running, page, policy, FIRST_ATTACH, table);
+        session.0.save_page();
         table.sessions.lock().by_id.insert(id, session.clone());
         Ok(session)
     }
@@ -139,17 +141,19 @@ impl Registry {
     /// Takes over a program that an earlier server started.
     pub fn adopt(&self, running: Running) -> Session {
         let table = &self.0;
-        let page = running
-            .log
-            .page()
-            .and_then(|page| serde_json::from_slice::<Page>(&page).ok());
-        let name = page.map_or_else(|| running.id.short(), |page| page.name);
+        let saved = running.log.page();
+        let page = saved.and_then(|page| serde_json::from_slice::<Page>(&page).ok());
+        let page = page.unwrap_or_else(|| Page {
+            name: running.id.short(),
+            told: false,
+        });
+        let name = page.name.clone();
         let policy = table.settings.services.get(&running.service).copied();
         let policy = policy.unwrap_or(Policy {
             ttl: Duration::ZERO,
         });
         let id = running.id;
-        let session = Session::new(running, name.clone(), policy, FIRST_ATTACH, table);
+        let session = Session::new(running, page, policy, FIRST_ATTACH, table);
         let mut sessions = table.sessions.lock();
         sessions.by_name.insert(name, id);
         sessions.by_id.insert(id, session.clone());

@@ -3,7 +3,8 @@
 
 use crate::attach::Lag;
 use anywire_model::{Offset, Role, Size};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Output that a pacer may have waiting before the program waits.
 const PACE_WINDOW: u64 = 256 << 10;

@@ -3,17 +3,18 @@
 use crate::attach::{Applied, Attach, AttachError, Attachment, Lag, Refused, Start};
 use crate::input::Counts;
 use crate::keeper::{self, Door, House, Keyframe, Request};
-use crate::registry::{Policy, Table};
+use crate::registry::{Page, Policy, Table};
 use crate::seats::{Seat, Seats};
 use anywire_codec::query::{QueryScanner, ReplyFilter};
 use anywire_model::{ExitReason, Intent, Io, Offset, SessionId, Size};
 use anywire_process::ring::Ring;
-use anywire_process::{InputError, Running, Watcher};
+use anywire_process::{Running, Watcher};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 /// Attachments that one session may have.
@@ -64,10 +65,10 @@ pub(crate) struct Inner {
 }
 
 #[derive(Debug)]
-struct State {
-    seats: Seats,
+pub(crate) struct State {
+    pub(crate) seats: Seats,
     size: Size,
-    counts: Counts,
+    pub(crate) counts: Counts,
     /// Since when nobody is attached.
     alone_since: Option<Instant>,
     /// How long nobody may be attached: longer at the beginning and after a crash than later.
@@ -90,7 +91,7 @@ impl Session {
     /// A session for a program. `grace` is how long it waits for its first attachment.
     pub(crate) fn new(
         running: Running,
-        name: String,
+        page: Page,
         policy: Policy,
         grace: Duration,
         home: &Arc<Table>,
@@ -104,14 +105,14 @@ impl Session {
             alone_since: Some(Instant::now()),
             alone_for: grace,
             ended_at: None,
-            told: false,
+            told: page.told,
             unattended: None,
         };
         let drawn = log.checkpoint().map_or(0, |checkpoint| checkpoint.offset);
         let has_screen = running.io == Io::Pty;
         let inner = Arc::new(Inner {
             running,
-            name,
+            name: page.name,
             policy,
             state: Mutex::new(state),
             checkpoint_limit: AtomicU64::new(if has_screen {
@@ -272,7 +273,7 @@ impl Inner {
         }
     }
 
-    fn set_size(&self, state: &mut State, size: Size) {
+    pub(crate) fn set_size(&self, state: &mut State, size: Size) {
         if state.size != size {
             state.size = size;
             self.running.control.resize(size);
@@ -280,7 +281,7 @@ impl Inner {
     }
 
     /// Lets the program write as far as pacer and ring allow.
-    fn open_gate(&self, state: &State) {
+    pub(crate) fn open_gate(&self, state: &State) {
         let limit = state
             .seats
             .pace_limit()
@@ -329,7 +330,19 @@ impl Inner {
 
     /// Somebody was told the end.
     pub(crate) fn told(&self) {
-        self.state.lock().told = true;
+        if !std::mem::replace(&mut self.state.lock().told, true) {
+            self.save_page();
+        }
+    }
+
+    /// Keeps what a new server must know.
+    pub(crate) fn save_page(&self) {
+        let page = Page {
+            name: self.name.clone(),
+            told: self.state.lock().told,
+        };
+        self.log()
+            .put_page(&serde_json::to_vec(&page).unwrap_or_default());
     }
 
     pub(crate) fn lag(&self, key: u64) -> Lag {
@@ -389,77 +402,6 @@ impl Inner {
                 });
                 Ok(Applied::Done)
             }
-        }
-    }
-
-    fn input(
-        &self,
-        state: &mut State,
-        (key, client): (u64, Option<u64>),
-        filter: &mut ReplyFilter,
-        offset: Option<u64>,
-        bytes: &[u8],
-    ) -> Result<Applied, Refused> {
-        if let Some(size) = state.seats.typed(key) {
-            self.set_size(state, size);
-        }
-        self.open_gate(state);
-        let (Some(client), Some(offset)) = (client, offset) else {
-            return Ok(Applied::Taken(self.give(state, key, filter, bytes)?));
-        };
-        let taken = state.counts.taken(&self.running, client);
-        let skip = taken.checked_sub(offset).ok_or(Refused::InputGap {
-            expected: taken,
-            got: offset,
-        })?;
-        let known = usize::try_from(skip).unwrap_or(usize::MAX).min(bytes.len());
-        let fresh = &bytes[known..];
-        state
-            .counts
-            .intend(&self.running, client, taken, fresh.len());
-        let given = self.give(state, key, filter, fresh);
-        state.counts.set(
-            &self.running,
-            client,
-            taken + *given.as_ref().unwrap_or(&0) as u64,
-        );
-        Ok(Applied::Taken(known + given?))
-    }
-
-    /// Gives the program input, without the replies of terminals that were not asked. Returns how much was used up.
-    fn give(
-        &self,
-        state: &State,
-        key: u64,
-        filter: &mut ReplyFilter,
-        bytes: &[u8],
-    ) -> Result<usize, Refused> {
-        let asked = state
-            .seats
-            .responder()
-            .is_none_or(|responder| responder == key);
-        if asked && filter.held() == 0 {
-            return self.write(bytes);
-        }
-        let before = filter.clone();
-        let mut kept = Vec::new();
-        filter.feed(bytes, &mut kept);
-        if kept == bytes {
-            return self.write(bytes);
-        }
-        // Keys beside a reply are few: the program takes all of them or, with a full queue, none.
-        if !kept.is_empty() && self.write(&kept)? == 0 {
-            *filter = before;
-            return Ok(0);
-        }
-        Ok(bytes.len())
-    }
-
-    fn write(&self, bytes: &[u8]) -> Result<usize, Refused> {
-        match self.running.control.input(bytes) {
-            Ok(given) => Ok(given),
-            Err(InputError::Full) => Ok(0),
-            Err(InputError::Closed) => Err(Refused::InputClosed),
         }
     }
 

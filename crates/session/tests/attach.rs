@@ -1,0 +1,468 @@
+//! Attachments: every byte once from any offset, in order, with what happened between the bytes.
+
+mod kit;
+
+use anywire_model::{CloseReason, ExitReason, Intent, Io, MarkKind, Role, Signal, Size, Stream};
+use anywire_session::{Applied, Attach, Lag, Output, Refused, Start};
+use kit::{Script, Told, next, options, reference, registry, session};
+
+/// A small deterministic source of choices.
+struct Choices(u64);
+
+impl Choices {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+}
+
+#[tokio::test]
+async fn two_thousand_disconnects_and_resumes_lose_and_double_nothing() {
+    let (_registry, session, script) = session(256 << 10, Io::Pty).await;
+    let mut choices = Choices(7);
+    let mut received: Vec<u8> = Vec::new();
+    for _ in 0..2000 {
+        let head = script.log.head();
+        script
+            .write(&reference(head, choices.below(6000) as usize))
+            .await;
+        let since = received.len() as u64;
+        let mut attachment = session.attach(options(Start::Since(since))).unwrap();
+        assert_eq!(
+            (attachment.welcome().from, attachment.welcome().keyframe),
+            (since, false)
+        );
+        // It goes away in the middle of anything.
+        for _ in 0..choices.below(6) {
+            let at = received.len() as u64;
+            match attachment.next(&mut received, 1 + choices.below(5000) as usize) {
+                Output::Bytes { offset, len, .. } => {
+                    assert_eq!((offset, len as u64), (at, received.len() as u64 - at));
+                }
+                Output::Pending => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        // Not so far behind that the ring has moved on.
+        while script.log.head() - received.len() as u64 > 200_000 {
+            next(&mut attachment, &mut received, 64 << 10).await;
+        }
+    }
+    assert_eq!(received, reference(0, received.len()));
+    assert!(
+        received.len() > 4 << 20,
+        "the ring went round: {}",
+        received.len()
+    );
+}
+
+#[tokio::test]
+async fn a_late_comer_to_a_terminal_gets_the_screen_and_then_every_byte() {
+    let (_registry, session, script) = session(64 << 10, Io::Pty).await;
+    script.write(&reference(0, 1 << 20)).await;
+    let mut attachment = session.attach(options(Start::Since(10))).unwrap();
+    assert!(attachment.welcome().keyframe);
+    let mut buf = Vec::new();
+    let Output::Keyframe { offset, size, dump } = next(&mut attachment, &mut buf, 1000).await
+    else {
+        panic!("a keyframe comes first")
+    };
+    assert_eq!((offset, size), (1 << 20, Size::DEFAULT));
+    let last = String::from_utf8(reference((1 << 20) - 16, 14)).unwrap();
+    assert!(String::from_utf8_lossy(&dump).contains(&last));
+    script.write(&reference(offset, 5000)).await;
+    while buf.len() < 5000 {
+        next(&mut attachment, &mut buf, 700).await;
+    }
+    assert_eq!(buf, reference(offset, 5000));
+}
+
+#[tokio::test]
+async fn pipes_name_what_is_gone_and_tell_their_streams_apart() {
+    let (_registry, session, script) = session(64 << 10, Io::Pipe).await;
+    script.write(&reference(0, 100_000)).await;
+    script.log.put_mark(MarkKind::Stream(Stream::Err));
+    script.write(b"oops").await;
+    script.log.put_mark(MarkKind::Stream(Stream::Out));
+    script.write(b"fine").await;
+    let mut attachment = session.attach(options(Start::Since(5))).unwrap();
+    let mut buf = Vec::new();
+    let to = 100_008 - (64 << 10);
+    assert_eq!(
+        next(&mut attachment, &mut buf, 1000).await,
+        Output::Gap { from: 5, to }
+    );
+    let mut streams = Vec::new();
+    while buf.len() < 64 << 10 {
+        let Output::Bytes { stream, len, .. } = next(&mut attachment, &mut buf, 64 << 10).await
+        else {
+            panic!()
+        };
+        streams.push((stream, len));
+    }
+    assert_eq!(
+        streams[streams.len() - 2..],
+        [(Stream::Err, 4), (Stream::Out, 4)]
+    );
+    assert!(buf.ends_with(b"oopsfine"));
+}
+
+#[tokio::test]
+async fn the_end_comes_after_the_last_byte_and_is_one() {
+    let (registry, session, script) = session(64 << 10, Io::Pty).await;
+    let mut first = session.attach(options(Start::Oldest)).unwrap();
+    script.write(b"last words").await;
+    script.log.end(ExitReason::Code { code: 3 });
+    script.log.end(ExitReason::ServerLost);
+    let mut late = session.attach(options(Start::Oldest)).unwrap();
+    for attachment in [&mut first, &mut late] {
+        let mut buf = Vec::new();
+        assert!(matches!(
+            next(attachment, &mut buf, 4).await,
+            Output::Bytes { len: 4, .. }
+        ));
+        assert!(matches!(
+            next(attachment, &mut buf, 400).await,
+            Output::Bytes { len: 6, .. }
+        ));
+        assert_eq!(buf, b"last words");
+        let end = Output::Closed(CloseReason::Exit(ExitReason::Code { code: 3 }));
+        assert_eq!(next(attachment, &mut buf, 400).await, end);
+        assert_eq!(next(attachment, &mut buf, 400).await, end);
+    }
+    assert_eq!(registry.list()[0].exit, Some(ExitReason::Code { code: 3 }));
+}
+
+#[tokio::test]
+async fn resizes_come_where_they_happened() {
+    let (_registry, session, script) = session(64 << 10, Io::Pty).await;
+    let mut attachment = session.attach(options(Start::Oldest)).unwrap();
+    script.write(b"small").await;
+    let size = Size {
+        cols: 100,
+        rows: 30,
+    };
+    attachment.apply(Intent::Resize(size)).unwrap();
+    script.write(b"large").await;
+    for mut attachment in [attachment, session.attach(options(Start::Oldest)).unwrap()] {
+        let mut buf = Vec::new();
+        assert!(matches!(
+            next(&mut attachment, &mut buf, 100).await,
+            Output::Bytes {
+                offset: 0,
+                len: 5,
+                ..
+            }
+        ));
+        assert_eq!(
+            next(&mut attachment, &mut buf, 100).await,
+            Output::Resize { size, offset: 5 }
+        );
+        assert!(matches!(
+            next(&mut attachment, &mut buf, 100).await,
+            Output::Bytes {
+                offset: 5,
+                len: 5,
+                ..
+            }
+        ));
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_changes_nothing() {
+    let (_registry, session, script) = session(64 << 10, Io::Pty).await;
+    let mut viewer = session
+        .attach(Attach {
+            role: Role::Viewer,
+            ..options(Start::Oldest)
+        })
+        .unwrap();
+    let before = script.told();
+    for intent in [
+        Intent::Input {
+            offset: None,
+            bytes: b"rm -rf /\r",
+        },
+        Intent::Signal(Signal::Kill),
+        Intent::CloseInput,
+        Intent::Kill,
+    ] {
+        assert_eq!(viewer.apply(intent), Err(Refused::Role));
+    }
+    assert_eq!(
+        viewer.apply(Intent::Resize(Size { cols: 1, rows: 1 })),
+        Ok(Applied::Done)
+    );
+    let mut writer = session
+        .attach(Attach {
+            role: Role::Writer,
+            ..options(Start::Oldest)
+        })
+        .unwrap();
+    assert_eq!(writer.apply(Intent::Kill), Err(Refused::Role));
+    assert_eq!(script.told(), before);
+}
+
+#[tokio::test]
+async fn counted_input_arrives_once_whatever_is_sent_again() {
+    let (_registry, session, script) = session(64 << 10, Io::Pty).await;
+    let client = Attach {
+        client: Some(9),
+        ..options(Start::Now)
+    };
+    let mut attachment = session.attach(client.clone()).unwrap();
+    let give = |offset, bytes| Intent::Input {
+        offset: Some(offset),
+        bytes,
+    };
+    assert_eq!(attachment.apply(give(0, b"abc")), Ok(Applied::Taken(3)));
+    assert_eq!(attachment.apply(give(1, b"bcde")), Ok(Applied::Taken(4)));
+    script.take_at_most(2);
+    assert_eq!(attachment.apply(give(5, b"fghi")), Ok(Applied::Taken(2)));
+    assert_eq!(
+        attachment.apply(give(9, b"x")),
+        Err(Refused::InputGap {
+            expected: 7,
+            got: 9
+        })
+    );
+    drop(attachment);
+    script.take_at_most(100);
+    let mut again = session.attach(client).unwrap();
+    assert_eq!((again.welcome().input, again.welcome().uncertain), (7, 0));
+    assert_eq!(again.apply(give(0, b"abcdefghij")), Ok(Applied::Taken(10)));
+    assert_eq!(script.input(), b"abcdefghij");
+}
+
+#[tokio::test]
+async fn what_a_crash_left_uncertain_is_told_and_not_given_again() {
+    let (_registry, session, script) = session(64 << 10, Io::Pty).await;
+    let client = Attach {
+        client: Some(9),
+        ..options(Start::Now)
+    };
+    let mut attachment = session.attach(client.clone()).unwrap();
+    attachment
+        .apply(Intent::Input {
+            offset: Some(0),
+            bytes: b"12345",
+        })
+        .unwrap();
+    // Killed between the intent and the count of three more bytes.
+    script.log.put_input_count(
+        9,
+        anywire_process::ring::InputCount {
+            taken: 5,
+            intended: 8,
+        },
+    );
+    let next = script.after_crash();
+    let registry = registry(&next, Io::Pty);
+    let session = registry.adopt(next.running(session.id(), Io::Pty));
+    let mut attachment = session.attach(client.clone()).unwrap();
+    assert_eq!(
+        (attachment.welcome().input, attachment.welcome().uncertain),
+        (8, 3)
+    );
+    attachment
+        .apply(Intent::Input {
+            offset: Some(5),
+            bytes: b"678901",
+        })
+        .unwrap();
+    assert_eq!(next.input(), b"901");
+    drop(attachment);
+    assert_eq!(session.attach(client).unwrap().welcome().uncertain, 0);
+}
+
+#[tokio::test]
+async fn a_new_server_finds_name_size_and_output() {
+    let (_registry, session, script) = session(64 << 10, Io::Pty).await;
+    let mut attachment = session.attach(options(Start::Oldest)).unwrap();
+    attachment
+        .apply(Intent::Resize(Size { cols: 99, rows: 33 }))
+        .unwrap();
+    script.write(b"before").await;
+    let next_script = script.after_crash();
+    let registry = registry(&next_script, Io::Pty);
+    registry.adopt(next_script.running(session.id(), Io::Pty));
+    let found = registry.find("script-1").expect("by its name");
+    assert_eq!(
+        (found.id(), found.info().size),
+        (session.id(), Size { cols: 99, rows: 33 })
+    );
+    next_script.write(b"after").await;
+    let mut attachment = found.attach(options(Start::Since(3))).unwrap();
+    let mut buf = Vec::new();
+    next(&mut attachment, &mut buf, 100).await;
+    assert_eq!(buf, b"oreafter");
+}
+
+#[tokio::test]
+async fn only_one_terminal_answers() {
+    let (_registry, session, script) = session(64 << 10, Io::Pty).await;
+    let mut first = session.attach(options(Start::Oldest)).unwrap();
+    let mut second = session.attach(options(Start::Oldest)).unwrap();
+    let reply = Intent::Input {
+        offset: None,
+        bytes: b"\x1b[?62;22c",
+    };
+    first.apply(reply.clone()).unwrap();
+    assert_eq!(script.input(), b"\x1b[?62;22c");
+    second
+        .apply(Intent::Input {
+            offset: None,
+            bytes: b"\x1b[5;7Rls\r",
+        })
+        .unwrap();
+    // Now the second one types, so it is asked.
+    first.apply(reply).unwrap();
+    let input = String::from_utf8(script.input()).unwrap();
+    assert!(
+        input.ends_with("ls\r") && input.matches("62;22c").count() == 1,
+        "{input:?}"
+    );
+}
+
+#[tokio::test]
+async fn with_nobody_there_the_screen_answers() {
+    let (_registry, session, script) = session(64 << 10, Io::Pty).await;
+    script.write(b"hello\x1b[6n").await;
+    let answered = async {
+        while script.input().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), answered)
+        .await
+        .expect("an answer");
+    assert_eq!(script.input(), b"\x1b[1;6R");
+    // Somebody is there: it is for him to answer.
+    let _attachment = session.attach(options(Start::Oldest)).unwrap();
+    script.write(b"\x1b[6n").await;
+    tokio::task::yield_now().await;
+    assert_eq!(script.input(), b"\x1b[1;6R");
+}
+
+#[tokio::test]
+async fn laggards_get_what_their_policy_says() {
+    let script = Script::new(64 << 10);
+    let registry = registry(&script, Io::Pty);
+    let session = registry
+        .create("script", anywire_session::Create::default())
+        .await
+        .unwrap();
+    let attach = |lag| {
+        session
+            .attach(Attach {
+                lag,
+                role: Role::Viewer,
+                ..options(Start::Oldest)
+            })
+            .unwrap()
+    };
+    let (mut resync, mut drop_, mut disconnect) = (
+        attach(Lag::Resync),
+        attach(Lag::Drop),
+        attach(Lag::Disconnect),
+    );
+    script.write(&reference(0, 500_000)).await;
+    let mut buf = Vec::new();
+    assert!(matches!(
+        next(&mut resync, &mut buf, 100).await,
+        Output::Keyframe {
+            offset: 500_000,
+            ..
+        }
+    ));
+    let Output::Gap { from: 0, to } = next(&mut drop_, &mut buf, 100).await else {
+        panic!()
+    };
+    assert_eq!(to, script.log.tail());
+    assert_eq!(
+        next(&mut disconnect, &mut buf, 100).await,
+        Output::Closed(CloseReason::Lagged)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pacer_slows_the_program_until_patience_ends() {
+    let (registry, session, script) = session(4 << 20, Io::Pty).await;
+    let mut pacer = session
+        .attach(Attach {
+            lag: Lag::Block,
+            ..options(Start::Oldest)
+        })
+        .unwrap();
+    pacer
+        .apply(Intent::Input {
+            offset: None,
+            bytes: b"yes\r",
+        })
+        .unwrap();
+    let flood = reference(0, 1 << 20);
+    let written = script.write(&flood);
+    tokio::pin!(written);
+    assert!(
+        futures_poll(&mut written).await.is_none(),
+        "the program waits"
+    );
+    assert_eq!(script.log.head(), 256 << 10);
+    let mut buf = Vec::new();
+    while pacer.next(&mut buf, 64 << 10) != Output::Pending {}
+    assert!(futures_poll(&mut written).await.is_none());
+    assert_eq!(script.log.head(), 512 << 10);
+    // It takes nothing more; after ten seconds the program goes on without it.
+    let start = tokio::time::Instant::now();
+    tokio::select! {
+        () = registry.sweep() => {}
+        () = &mut written => {}
+    }
+    let waited = start.elapsed().as_secs();
+    assert!((10..=12).contains(&waited), "{waited} s");
+    assert_eq!(script.log.head(), 1 << 20);
+}
+
+/// Lets a future run as far as it gets now.
+async fn futures_poll<F: Future<Output = ()> + Unpin>(future: &mut F) -> Option<()> {
+    for _ in 0..200 {
+        let polled = std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx))
+        })
+        .await;
+        if polled.is_ready() {
+            return Some(());
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ended_session_goes_when_somebody_has_heard_of_it() {
+    let (registry, session, script) = session(64 << 10, Io::Pty).await;
+    let mut attachment = session.attach(options(Start::Oldest)).unwrap();
+    script.log.end(ExitReason::Code { code: 0 });
+    assert!(matches!(
+        next(&mut attachment, &mut Vec::new(), 10).await,
+        Output::Closed(_)
+    ));
+    drop(attachment);
+    assert_eq!(registry.list().len(), 1);
+    assert!(!script.told().contains(&Told::Forget));
+    tokio::select! {
+        () = registry.sweep() => {}
+        () = gone(&registry) => {}
+    }
+    assert!(script.told().contains(&Told::Forget));
+}
+
+async fn gone(registry: &anywire_session::Registry) {
+    while !registry.list().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
