@@ -23,6 +23,9 @@ async fn random_disconnects(config: Config) {
     )
     .await
     .flood();
+    client
+        .until("the first line", |client| client.next() >= flood::LINE)
+        .await;
     let mut sent = 0;
     for _ in 0..rounds(100) {
         let more = 1 + rng.below(2000);
@@ -31,14 +34,14 @@ async fn random_disconnects(config: Config) {
         let enough = client.next() + rng.below(more * flood::LINE);
         client
             .until("some lines", |client| {
-                client.next() >= enough.min(sent * flood::LINE)
+                client.next() >= enough.min((sent + 1) * flood::LINE)
             })
             .await;
         if rng.below(4) > 0 {
             client.disconnect();
         }
     }
-    let total = sent * flood::LINE;
+    let total = (sent + 1) * flood::LINE;
     client
         .until("a line for each byte", |client| client.next() >= total)
         .await;

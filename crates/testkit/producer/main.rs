@@ -16,7 +16,7 @@ producer MODE [N]
   flood-exit N     as flood, but exit with code N % 256
   forever          numbered lines without an end
   both N           N numbered lines on standard output and on standard error
-  steps            a numbered line for each byte of input, then exit 0 at end of file
+  steps            a numbered line, another for each byte of input, then exit 0 at end of file
   count            counts input bytes, prints `N bytes, sum S` at end of file or at the byte 0x04
   ignore-signals   ready; ignores HUP, INT, QUIT, TERM
   double-fork      ready PID; leaves a daemon behind that ignores HUP and TERM, then waits
@@ -106,13 +106,18 @@ fn both(lines: u64) -> io::Result<()> {
     })
 }
 
+/// The first line says that the terminal is raw: what is typed from then on is not echoed.
 fn steps() -> io::Result<()> {
     make_raw()?;
-    for (line, byte) in io::stdin().lock().bytes().enumerate() {
+    let mut out = io::stdout().lock();
+    let mut line = |number: usize| {
+        writeln!(out, "{number:015}")?;
+        out.flush()
+    };
+    line(0)?;
+    for (before, byte) in io::stdin().lock().bytes().enumerate() {
         byte?;
-        let mut out = io::stdout().lock();
-        writeln!(out, "{line:015}")?;
-        out.flush()?;
+        line(before + 1)?;
     }
     Ok(())
 }
