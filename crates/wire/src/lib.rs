@@ -16,6 +16,8 @@ mod link;
 mod listen;
 mod peer;
 mod tcp;
+#[cfg(test)]
+mod testing;
 mod ws;
 
 pub use admit::Admission;

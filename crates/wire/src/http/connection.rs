@@ -55,7 +55,7 @@ pub(super) async fn serve(
     peer: Peer,
     server: Server,
     shutdown: CancellationToken,
-) -> Option<Entry> {
+) -> Option<Box<Entry>> {
     let connection = Connection::new(peer);
     let context = server.context.clone();
     match socket {
@@ -64,7 +64,7 @@ pub(super) async fn serve(
     }
     let upgrade = connection.upgrade.lock().take()?;
     let (socket, head) = take_back(upgrade.on.await.ok()?)?;
-    Some(Entry {
+    Some(Box::new(Entry {
         socket,
         framing: Framing::websocket(),
         dialect: upgrade.dialect,
@@ -75,7 +75,7 @@ pub(super) async fn serve(
             principal: upgrade.principal,
             session: upgrade.session,
         },
-    })
+    }))
 }
 
 async fn requests<S>(
@@ -112,12 +112,12 @@ async fn requests<S>(
     let _ = tokio::time::timeout(limits::LINGER_SHUTDOWN, serving).await;
 }
 
-/// The socket behind an upgrade, and what was read beyond the request.
+/// The socket behind an upgrade, and a copy of what was read beyond the request: the original would keep its buffer.
 fn take_back(upgraded: Upgraded) -> Option<(Socket, Vec<u8>)> {
     let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => return Some((Socket::Tcp(parts.io.into_inner()), parts.read_buf.into())),
+        Ok(parts) => return Some((Socket::Tcp(parts.io.into_inner()), parts.read_buf.to_vec())),
         Err(upgraded) => upgraded,
     };
     let parts = upgraded.downcast::<TokioIo<UnixStream>>().ok()?;
-    Some((Socket::Unix(parts.io.into_inner()), parts.read_buf.into()))
+    Some((Socket::Unix(parts.io.into_inner()), parts.read_buf.to_vec()))
 }

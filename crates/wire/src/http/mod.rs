@@ -14,7 +14,7 @@ pub(crate) use connection::{Connection, Upgrade};
 pub(crate) use problem::Problem;
 
 use crate::Context;
-use crate::link::Socket;
+use crate::link::{Entry, Socket};
 use crate::peer::Peer;
 use axum::Router;
 use std::sync::Arc;
@@ -35,12 +35,13 @@ impl Server {
         }
     }
 
-    /// Runs a connection to its end.
-    pub(crate) async fn connection(self, socket: Socket, peer: Peer, shutdown: CancellationToken) {
-        // Boxed, so that what hyper needs is given back before the pump begins.
-        let connection = connection::serve(socket, peer, self, shutdown.clone());
-        if let Some(entry) = Box::pin(connection).await {
-            Box::pin(crate::link::run(entry, shutdown)).await;
-        }
+    /// Serves requests; returns what is behind an upgrade, if there is one.
+    pub(crate) async fn shake_hands(
+        self,
+        socket: Socket,
+        peer: Peer,
+        shutdown: CancellationToken,
+    ) -> Option<Box<Entry>> {
+        connection::serve(socket, peer, self, shutdown).await
     }
 }

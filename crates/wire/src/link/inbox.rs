@@ -19,10 +19,12 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
+    /// Starts with these bytes; their memory is kept only if there are any.
     pub(super) fn new(bytes: Vec<u8>) -> Self {
+        let ready = !bytes.is_empty();
         Self {
-            ready: !bytes.is_empty(),
-            bytes,
+            bytes: if ready { bytes } else { Vec::new() },
+            ready,
             ended: false,
         }
     }
@@ -282,8 +284,7 @@ impl Link {
         }
         let mut bytes = std::mem::take(&mut self.inbox.bytes);
         let opened = self.open_message(&mut bytes);
-        self.inbox.ready = !bytes.is_empty();
-        self.inbox.bytes = bytes;
+        self.inbox = Inbox::new(bytes);
         opened
     }
 

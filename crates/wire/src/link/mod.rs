@@ -22,7 +22,8 @@ use crate::dialect::{Dialect, Fault};
 use crate::peer::Peer;
 use anywire_codec::websocket;
 use anywire_model::CloseReason;
-use inbox::Inbox;
+use anywire_session::Attachment;
+use inbox::{Inbox, Talk};
 use outbox::Outbox;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -67,37 +68,44 @@ pub(crate) enum End {
 struct Link {
     socket: Socket,
     framing: Framing,
-    talk: inbox::Talk,
+    talk: Talk,
     inbox: Inbox,
     outbox: Outbox,
 }
 
 /// Runs a connection to its end.
-pub(crate) async fn run(entry: Entry, shutdown: CancellationToken) {
-    let Entry {
-        socket,
-        framing,
-        dialect,
-        head,
-        visitor,
-    } = entry;
-    let mut link = Link {
-        socket,
-        framing,
-        talk: inbox::Talk::new(dialect),
-        inbox: Inbox::new(head),
-        outbox: Outbox::default(),
-    };
-    let opened = match link.hello(&shutdown).await {
-        Ok(open) => Box::pin(open::attach(visitor, open))
-            .await
-            .map_err(End::Fault),
-        Err(end) => Err(end),
-    };
+///
+/// Each act is a future of its own on the heap, so that an idle connection, which is in the second, does not also
+/// carry what only the others need.
+pub(crate) async fn run(entry: Box<Entry>, shutdown: CancellationToken) {
+    let (mut link, opened) = Box::pin(open(entry, &shutdown)).await;
     let end = match opened {
-        Ok(attachment) => link.pump(attachment, &shutdown).await,
+        Ok(attachment) => Box::pin(link.pump(attachment, &shutdown)).await,
         Err(end) => end,
     };
     tracing::debug!(?end, "connection ends");
-    link.close(end, &shutdown).await;
+    Box::pin(link.close(end, &shutdown)).await;
 }
+
+/// The first act.
+async fn open(
+    entry: Box<Entry>,
+    shutdown: &CancellationToken,
+) -> (Box<Link>, Result<Box<Attachment>, End>) {
+    let entry = *entry;
+    let mut link = Box::new(Link {
+        socket: entry.socket,
+        framing: entry.framing,
+        talk: Talk::new(entry.dialect),
+        inbox: Inbox::new(entry.head),
+        outbox: Outbox::default(),
+    });
+    let opened = match link.hello(shutdown).await {
+        Ok(open) => open::attach(entry.visitor, open).await.map_err(End::Fault),
+        Err(end) => Err(end),
+    };
+    (link, opened.map(Box::new))
+}
+
+#[cfg(test)]
+mod tests;

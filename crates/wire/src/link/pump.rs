@@ -26,7 +26,7 @@ enum Turn {
 
 /// Why the pump woke up.
 enum Wake {
-    Socket(Ready),
+    Socket(std::io::Result<Ready>),
     Program,
     Timer,
 }
@@ -41,60 +41,63 @@ impl Link {
     /// Moves bytes until the connection is to end.
     pub(super) async fn pump(
         &mut self,
-        mut attachment: Attachment,
+        mut attachment: Box<Attachment>,
         shutdown: &CancellationToken,
     ) -> End {
-        match self.try_pump(&mut attachment, shutdown).await {
-            Ok(never) => match never {},
-            Err(end) => end,
+        if let Err(end) = self.welcome(&attachment) {
+            return end;
         }
-    }
-
-    async fn try_pump(
-        &mut self,
-        attachment: &mut Attachment,
-        shutdown: &CancellationToken,
-    ) -> Result<std::convert::Infallible, End> {
-        self.welcome(attachment)?;
         let mut life = Life::new();
         let mut stop = pin!(shutdown.cancelled());
         let mut timer = pin!(sleep_until(life.next));
-        let frames = self.wrap() == Wrap::WebSocket;
         loop {
-            self.catch_up(attachment)?;
-            let turn = self.write_turn(attachment)?;
-            if turn == Turn::More {
-                tokio::task::yield_now().await;
+            match self.turn(&mut attachment) {
+                Ok(Turn::Idle) => {}
+                Ok(Turn::More) => tokio::task::yield_now().await,
+                Err(end) => return end,
             }
             let (interest, output) = (self.interest(), self.may_write());
             let input = self.talk.is_blocked();
             let wake = tokio::select! {
                 biased;
                 // The server stops: nothing is more urgent.
-                () = &mut stop => return Err(End::Shutdown),
+                () = &mut stop => return End::Shutdown,
                 // The peer: a key that is pressed goes before the flood that it may stop.
                 ready = self.socket.ready(interest.unwrap_or(Interest::READABLE)), if interest.is_some() => {
-                    Wake::Socket(ready.map_err(|_| End::Gone)?)
+                    Wake::Socket(ready)
                 }
-                () = program(attachment, output, input) => Wake::Program,
-                () = &mut timer, if frames => Wake::Timer,
+                () = program(&mut attachment, output, input) => Wake::Program,
+                () = &mut timer, if self.wrap() == Wrap::WebSocket => Wake::Timer,
             };
-            match wake {
-                Wake::Socket(ready) => {
-                    if ready.is_writable() && self.outbox.flush(&self.socket)? {
-                        self.talk.heard = true;
-                    }
-                    if ready.is_readable() && self.may_read() {
-                        self.read_turn(attachment)?;
-                    }
-                }
-                Wake::Program => {}
-                Wake::Timer => {
-                    self.tick(&mut life)?;
-                    timer.as_mut().reset(life.next);
-                }
+            let done = match wake {
+                Wake::Socket(Ok(ready)) => self.socket_turn(ready, &mut attachment),
+                Wake::Socket(Err(_)) => Err(End::Gone),
+                Wake::Program => Ok(()),
+                Wake::Timer => self.tick(&mut life),
+            };
+            if let Err(end) = done {
+                return end;
+            }
+            if timer.deadline() != life.next {
+                timer.as_mut().reset(life.next);
             }
         }
+    }
+
+    /// Goes on with what had to wait, and sends what there is.
+    fn turn(&mut self, attachment: &mut Attachment) -> Result<Turn, End> {
+        self.catch_up(attachment)?;
+        self.write_turn(attachment)
+    }
+
+    fn socket_turn(&mut self, ready: Ready, attachment: &mut Attachment) -> Result<(), End> {
+        if ready.is_writable() && self.outbox.flush(&self.socket)? {
+            self.talk.heard = true;
+        }
+        if ready.is_readable() && self.may_read() {
+            self.read_turn(attachment)?;
+        }
+        Ok(())
     }
 
     /// What to wait for at the socket, if anything.
@@ -231,10 +234,10 @@ impl Life {
 async fn program(attachment: &mut Attachment, output: bool, input: bool) {
     match (output, input) {
         (true, false) => attachment.ready().await,
-        (false, true) => attachment.input_ready().await,
+        (false, true) => Box::pin(attachment.input_ready()).await,
         // Both at once would borrow the attachment twice. A program that takes no input is rare and not in a hurry.
         (true, true) => {
-            let _ = timeout(limits::BLOCKED_TICK, attachment.input_ready()).await;
+            let _ = Box::pin(timeout(limits::BLOCKED_TICK, attachment.input_ready())).await;
         }
         (false, false) => pending().await,
     }

@@ -3,12 +3,13 @@
 mod accept;
 
 use crate::limits;
-use crate::peer::Peer;
+use crate::link::{self, Entry};
 use crate::{Context, http, tcp};
 use accept::{Accepted, Acceptor};
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -91,7 +92,8 @@ async fn accept_all(
             }
         };
         backoff = Backoff::default();
-        let connection = connection(accepted, server.clone(), shutdown.clone(), permit);
+        let shaken = shake_hands(accepted, server.clone(), shutdown.clone());
+        let connection = connection(Box::pin(shaken), shutdown.clone(), permit);
         tasks.spawn_on(connection, worker);
     }
 }
@@ -113,24 +115,39 @@ impl Server {
     }
 }
 
-/// One connection, from here on in its worker.
+/// One connection. What its handshake needs is on the heap and gone before the pump begins.
 async fn connection(
-    accepted: Accepted,
-    server: Server,
+    handshake: Pin<Box<impl Future<Output = Option<Box<Entry>>>>>,
     shutdown: CancellationToken,
     _permit: OwnedSemaphorePermit,
 ) {
+    // A statement of its own: in the head of the `if let`, the handshake's memory would live as long as the pump.
+    let entry = handshake.await;
+    if let Some(entry) = entry {
+        link::run(entry, shutdown).await;
+    }
+}
+
+/// What comes before the pump, in the worker that the connection belongs to. `None` if nothing comes after it.
+async fn shake_hands(
+    accepted: Accepted,
+    server: Server,
+    shutdown: CancellationToken,
+) -> Option<Box<Entry>> {
     let (socket, peer) = match accepted.register() {
         Ok(Some(registered)) => registered,
-        Ok(None) => return tracing::warn!("a process of another user was turned away"),
-        Err(error) => return tracing::debug!(%error, "a connection broke at once"),
+        Ok(None) => {
+            tracing::warn!("a process of another user was turned away");
+            return None;
+        }
+        Err(error) => {
+            tracing::debug!(%error, "a connection broke at once");
+            return None;
+        }
     };
     match server {
-        Server::Http(server) => server.connection(socket, peer, shutdown).await,
-        Server::Tcp(context) => {
-            let Peer::Ip(address) = peer else { return };
-            tcp::connection(socket, address, context, shutdown).await;
-        }
+        Server::Http(server) => server.shake_hands(socket, peer, shutdown).await,
+        Server::Tcp(context) => tcp::shake_hands(socket, peer, context, shutdown).await,
     }
 }
 

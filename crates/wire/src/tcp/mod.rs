@@ -4,7 +4,7 @@ use crate::Context;
 use crate::admit::{Principal, Refusal, Secret};
 use crate::dialect::Raw;
 use crate::limits;
-use crate::link::{self, Entry, Framing, Socket, Visitor};
+use crate::link::{Entry, Framing, Socket, Visitor};
 use crate::peer::Peer;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,39 +14,33 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Runs a connection to its end.
-pub(crate) async fn connection(
+/// Asks for a start code where one is needed; returns what is behind it.
+pub(crate) async fn shake_hands(
     socket: Socket,
-    address: SocketAddr,
+    peer: Peer,
     context: Arc<Context>,
     shutdown: CancellationToken,
-) {
-    let peer = Peer::Ip(address);
-    let entry = |socket, principal, head| Entry {
+) -> Option<Box<Entry>> {
+    let (socket, principal, head) = match (socket, peer) {
+        (Socket::Tcp(mut stream), Peer::Ip(address)) if context.admission.auth() => {
+            let asked = ask(&mut stream, address, &context);
+            let (principal, head) = shutdown.run_until_cancelled(asked).await??;
+            (Socket::Tcp(stream), principal, head)
+        }
+        (socket, peer) => (socket, peer.principal(None), Vec::new()),
+    };
+    Some(Box::new(Entry {
         socket,
         framing: Framing::Bytes,
         dialect: Box::new(Raw),
         head,
         visitor: Visitor {
-            context: context.clone(),
+            context,
             peer,
             principal,
             session: None,
         },
-    };
-    let entry = if context.admission.auth() {
-        let Socket::Tcp(mut stream) = socket else {
-            return;
-        };
-        let asked = ask(&mut stream, address, &context);
-        match shutdown.run_until_cancelled(Box::pin(asked)).await {
-            Some(Some((principal, head))) => entry(Socket::Tcp(stream), principal, head),
-            _ => return,
-        }
-    } else {
-        entry(socket, peer.principal(None), Vec::new())
-    };
-    Box::pin(link::run(entry, shutdown)).await;
+    }))
 }
 
 /// Asks for the start code; returns who it is and what was sent behind the code.

@@ -1,44 +1,19 @@
 //! Every route that exists, and some that do not, against the gate.
 
 use super::*;
-use crate::admit::{Admission, Options};
 use crate::http::Connection;
 use crate::peer::Peer;
-use crate::{Role, Target};
-use anywire_process::Local;
-use anywire_session::{Registry, Settings};
+use crate::testing::{HOST, context};
 use axum::body::Body;
 use axum::response::Response;
 use http::{Method, Request};
 use tower_service::Service;
 
-const HOST: &str = "localhost:7681";
 const PUBLIC: &[(&str, &str)] = &[
     ("GET", "/healthz"),
     ("HEAD", "/healthz"),
     ("POST", "/api/login"),
 ];
-
-fn context(auth: bool) -> Arc<Context> {
-    let settings = Settings {
-        services: Default::default(),
-        max_sessions: 1,
-    };
-    let spawn = Arc::new(Local::new(Default::default()).unwrap());
-    Arc::new(Context {
-        registry: Registry::new(spawn, settings),
-        admission: Arc::new(Admission::new(Options {
-            auth,
-            hosts: vec![HOST.to_owned()],
-            vault: None,
-            save: Box::new(|_| {}),
-        })),
-        target: Target::New {
-            service: "shell".to_owned(),
-        },
-        default_role: Role::Viewer,
-    })
-}
 
 async fn ask(router: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
     let mut request = Request::builder().method(method).uri(path);

@@ -1,0 +1,33 @@
+//! What the tests inside this crate share.
+
+use crate::admit::Options;
+use crate::{Admission, Context, Target};
+use anywire_model::Role;
+use anywire_process::Local;
+use anywire_session::{Registry, Settings};
+use std::sync::Arc;
+
+/// The host name of [`context`].
+pub(crate) const HOST: &str = "localhost:7681";
+
+/// A context without services, whose listener lets clients watch.
+pub(crate) fn context(auth: bool) -> Arc<Context> {
+    let settings = Settings {
+        services: Default::default(),
+        max_sessions: 1,
+    };
+    let spawn = Arc::new(Local::new(Default::default()).unwrap());
+    Arc::new(Context {
+        registry: Registry::new(spawn, settings),
+        admission: Arc::new(Admission::new(Options {
+            auth,
+            hosts: vec![HOST.to_owned()],
+            vault: None,
+            save: Box::new(|_| {}),
+        })),
+        target: Target::New {
+            service: "shell".to_owned(),
+        },
+        default_role: Role::Viewer,
+    })
+}
