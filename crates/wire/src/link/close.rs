@@ -1,5 +1,6 @@
 //! The third act: the client is told why, and gets what it was told.
 
+use super::socket::Ways;
 use super::{End, Link, scratch};
 use crate::dialect::{Event, Frames};
 use crate::limits;
@@ -7,19 +8,19 @@ use anywire_codec::dialect::native::ErrorCode;
 use anywire_codec::websocket::CloseCode;
 use anywire_model::CloseReason;
 use std::time::Duration;
-use tokio::io::Interest;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 impl Link {
     /// Says good-bye, delivers what waits, and ends the connection in order: our side first, then the peer's. Closing
     /// at once would discard what the peer has not read yet if it is still sending.
-    pub(super) async fn close(&mut self, end: End, shutdown: &CancellationToken) {
-        if matches!(end, End::Gone) || self.say_goodbye(end).is_err() {
+    pub(super) async fn close(&mut self, end: Box<End>, shutdown: &CancellationToken) {
+        tracing::debug!(?end, "a connection ends");
+        if matches!(*end, End::Gone) || self.say_goodbye(*end).is_err() {
             return;
         }
         while !self.outbox.is_empty() {
-            let writable = self.socket.ready(Interest::WRITABLE);
+            let writable = self.socket.ready(Ways::WRITE);
             match within(limits::FLUSH, shutdown, writable).await {
                 Some(Ok(_)) if self.outbox.flush(&self.socket).is_ok() => {}
                 _ => return,
@@ -34,7 +35,7 @@ impl Link {
     /// Reads and forgets until the peer has closed too.
     async fn drain(&mut self) {
         loop {
-            if self.socket.ready(Interest::READABLE).await.is_err() {
+            if self.socket.ready(Ways::READ).await.is_err() {
                 return;
             }
             let read = scratch::with(|scratch| self.socket.try_read(&mut scratch.input));

@@ -76,14 +76,13 @@ struct Link {
 /// Runs a connection to its end.
 ///
 /// Each act is a future of its own on the heap, so that an idle connection, which is in the second, does not also
-/// carry what only the others need.
+/// carry what only the others need. What goes from one to the next is boxed for the same reason.
 pub(crate) async fn run(entry: Box<Entry>, shutdown: CancellationToken) {
     let (mut link, opened) = Box::pin(open(entry, &shutdown)).await;
     let end = match opened {
         Ok(attachment) => Box::pin(link.pump(attachment, &shutdown)).await,
         Err(end) => end,
     };
-    tracing::debug!(?end, "connection ends");
     Box::pin(link.close(end, &shutdown)).await;
 }
 
@@ -91,7 +90,7 @@ pub(crate) async fn run(entry: Box<Entry>, shutdown: CancellationToken) {
 async fn open(
     entry: Box<Entry>,
     shutdown: &CancellationToken,
-) -> (Box<Link>, Result<Box<Attachment>, End>) {
+) -> (Box<Link>, Result<Box<Attachment>, Box<End>>) {
     let entry = *entry;
     let mut link = Box::new(Link {
         socket: entry.socket,
@@ -104,7 +103,7 @@ async fn open(
         Ok(open) => open::attach(entry.visitor, open).await.map_err(End::Fault),
         Err(end) => Err(end),
     };
-    (link, opened.map(Box::new))
+    (link, opened.map(Box::new).map_err(Box::new))
 }
 
 #[cfg(test)]

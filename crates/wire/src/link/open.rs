@@ -1,5 +1,6 @@
 //! The first act: the client says what it wants, and is attached to a session.
 
+use super::socket::Ways;
 use super::{End, Link, Visitor};
 use crate::Target;
 use crate::dialect::{Fault, Open};
@@ -7,7 +8,6 @@ use crate::peer::Peer;
 use anywire_codec::dialect::native::ErrorCode;
 use anywire_model::Role;
 use anywire_session::{Attach, AttachError, Attachment, Create, CreateError, Lag, Session, Start};
-use tokio::io::Interest;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +31,7 @@ impl Link {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Err(End::Shutdown),
-                ready = self.socket.ready(Interest::READABLE) => {
+                ready = self.socket.ready(Ways::READ) => {
                     ready.map_err(|_| End::Gone)?;
                     opened = self.open_turn(true)?;
                 }

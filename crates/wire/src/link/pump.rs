@@ -3,6 +3,7 @@
 //! Every wake-up is followed by both directions, so neither can starve the other; output goes in turns of bounded
 //! length with a yield between them, so no connection can starve its neighbours.
 
+use super::socket::Ways;
 use super::{End, Link, scratch};
 use crate::dialect::{Event, Frames, Wrap};
 use crate::limits;
@@ -11,7 +12,6 @@ use std::future::pending;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{Interest, Ready};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +26,7 @@ enum Turn {
 
 /// Why the pump woke up.
 enum Wake {
-    Socket(std::io::Result<Ready>),
+    Socket(std::io::Result<Ways>),
     Program,
     Timer,
 }
@@ -43,9 +43,9 @@ impl Link {
         &mut self,
         mut attachment: Box<Attachment>,
         shutdown: &CancellationToken,
-    ) -> End {
+    ) -> Box<End> {
         if let Err(end) = self.welcome(&attachment) {
-            return end;
+            return Box::new(end);
         }
         let mut life = Life::new();
         let mut stop = pin!(shutdown.cancelled());
@@ -54,18 +54,16 @@ impl Link {
             match self.turn(&mut attachment) {
                 Ok(Turn::Idle) => {}
                 Ok(Turn::More) => tokio::task::yield_now().await,
-                Err(end) => return end,
+                Err(end) => return Box::new(end),
             }
-            let (interest, output) = (self.interest(), self.may_write());
+            let (ways, output) = (self.wanted(), self.may_write());
             let input = self.talk.is_blocked();
             let wake = tokio::select! {
                 biased;
                 // The server stops: nothing is more urgent.
-                () = &mut stop => return End::Shutdown,
+                () = &mut stop => return Box::new(End::Shutdown),
                 // The peer: a key that is pressed goes before the flood that it may stop.
-                ready = self.socket.ready(interest.unwrap_or(Interest::READABLE)), if interest.is_some() => {
-                    Wake::Socket(ready)
-                }
+                ready = self.socket.ready(ways) => Wake::Socket(ready),
                 () = program(&mut attachment, output, input) => Wake::Program,
                 () = &mut timer, if self.wrap() == Wrap::WebSocket => Wake::Timer,
             };
@@ -76,7 +74,7 @@ impl Link {
                 Wake::Timer => self.tick(&mut life),
             };
             if let Err(end) = done {
-                return end;
+                return Box::new(end);
             }
             if timer.deadline() != life.next {
                 timer.as_mut().reset(life.next);
@@ -90,23 +88,21 @@ impl Link {
         self.write_turn(attachment)
     }
 
-    fn socket_turn(&mut self, ready: Ready, attachment: &mut Attachment) -> Result<(), End> {
-        if ready.is_writable() && self.outbox.flush(&self.socket)? {
+    fn socket_turn(&mut self, ready: Ways, attachment: &mut Attachment) -> Result<(), End> {
+        if ready.write && self.outbox.flush(&self.socket)? {
             self.talk.heard = true;
         }
-        if ready.is_readable() && self.may_read() {
+        if ready.read && self.may_read() {
             self.read_turn(attachment)?;
         }
         Ok(())
     }
 
-    /// What to wait for at the socket, if anything.
-    fn interest(&self) -> Option<Interest> {
-        match (self.may_read(), !self.outbox.is_empty()) {
-            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
-            (true, false) => Some(Interest::READABLE),
-            (false, true) => Some(Interest::WRITABLE),
-            (false, false) => None,
+    /// What to wait for at the socket.
+    fn wanted(&self) -> Ways {
+        Ways {
+            read: self.may_read(),
+            write: !self.outbox.is_empty(),
         }
     }
 

@@ -9,7 +9,6 @@ use accept::{Accepted, Acceptor};
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -92,8 +91,8 @@ async fn accept_all(
             }
         };
         backoff = Backoff::default();
-        let shaken = shake_hands(accepted, server.clone(), shutdown.clone());
-        let connection = connection(Box::pin(shaken), shutdown.clone(), permit);
+        let arrival = Box::new((accepted, server.clone()));
+        let connection = connection(arrival, shutdown.clone(), permit);
         tasks.spawn_on(connection, worker);
     }
 }
@@ -115,14 +114,15 @@ impl Server {
     }
 }
 
-/// One connection. What its handshake needs is on the heap and gone before the pump begins.
+/// One connection, from here on in its worker. What its handshake needs is on the heap and gone before the pump
+/// begins.
 async fn connection(
-    handshake: Pin<Box<impl Future<Output = Option<Box<Entry>>>>>,
+    arrival: Box<(Accepted, Server)>,
     shutdown: CancellationToken,
     _permit: OwnedSemaphorePermit,
 ) {
     // A statement of its own: in the head of the `if let`, the handshake's memory would live as long as the pump.
-    let entry = handshake.await;
+    let entry = Box::pin(shake_hands(arrival, shutdown.clone())).await;
     if let Some(entry) = entry {
         link::run(entry, shutdown).await;
     }
@@ -130,10 +130,10 @@ async fn connection(
 
 /// What comes before the pump, in the worker that the connection belongs to. `None` if nothing comes after it.
 async fn shake_hands(
-    accepted: Accepted,
-    server: Server,
+    arrival: Box<(Accepted, Server)>,
     shutdown: CancellationToken,
 ) -> Option<Box<Entry>> {
+    let (accepted, server) = *arrival;
     let (socket, peer) = match accepted.register() {
         Ok(Some(registered)) => registered,
         Ok(None) => {
