@@ -16,7 +16,6 @@ fn whole<F>(_: impl FnOnce(Box<Entry>, CancellationToken) -> F) -> usize {
 #[test]
 fn an_idle_connection_is_small() {
     let (pump, whole, link) = (future(Link::pump), whole(run), size_of::<Link>());
-    eprintln!("pump {pump}, around it {whole}, state {link}");
     assert!(pump <= 560, "the pump's future has {pump} bytes");
     assert!(whole <= 64, "the future around it has {whole} bytes");
     assert!(link <= 200, "its state has {link} bytes");
