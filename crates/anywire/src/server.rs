@@ -75,6 +75,7 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     if epoch == 1 {
         announce(&listeners, &admission);
     }
+    spawn.ready().await.context("telling the supervisor")?;
     let shutdown = CancellationToken::new();
     let mut wires = JoinSet::new();
     for listener in listeners {
@@ -86,7 +87,6 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
         );
         wires.spawn(serving);
     }
-    spawn.ready().await.context("telling the supervisor")?;
     live(&spawn, &registry).await;
     shutdown.cancel();
     wires.join_all().await;
@@ -126,7 +126,7 @@ fn announce(listeners: &[Listener], admission: &Admission) {
     for listener in listeners {
         match listener.scheme() {
             Scheme::Http if admission.auth() => {
-                println!("{listener}#code={}", admission.start_code())
+                println!("{listener}#code={}", admission.start_code());
             }
             Scheme::Http | Scheme::Tcp => println!("{listener}"),
             Scheme::Unix => {}

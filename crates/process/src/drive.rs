@@ -29,6 +29,8 @@ const BULK: usize = 64 << 10;
 const INTERACTIVE: usize = 4 << 10;
 /// How long a worker remembers that somebody types.
 const TYPING: Duration = Duration::from_millis(30);
+/// How often to look whether somebody has opened a terminal again that its programs had left.
+const HUNG_UP: Duration = Duration::from_millis(100);
 /// After a piped program's end: how long its children may keep the pipes open before the end is told.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -106,7 +108,8 @@ impl Program {
             }
         };
         let gate = Gate {
-            limit: AtomicU64::new(u64::MAX),
+            // Closed until the session has said how far: a pipe fills a ring in a millisecond.
+            limit: AtomicU64::new(0),
             moved: Notify::new(),
         };
         let line_ended = AtomicBool::new(true);
@@ -153,16 +156,20 @@ impl Program {
                 () = self.exit.told.notified() => None,
             };
             let exit = self.exit.reason.get();
-            match self.pump(master, None, budget)? {
-                Moved::Some(_) => tokio::task::yield_now().await,
+            match (self.pump(master, None, budget)?, exit) {
+                (Moved::Some(_), _) => tokio::task::yield_now().await,
                 // Read until there was nothing more after the end was known: that is all.
-                Moved::Drained(_) | Moved::Ended(_) if exit.is_some() => {
-                    return Ok(exit.cloned().unwrap_or(ExitReason::ServerLost));
-                }
-                // Without a slave a terminal reads as ended until somebody opens it again; readiness tells.
-                Moved::Drained(_) | Moved::Ended(_) => {
+                (_, Some(reason)) => return Ok(reason.clone()),
+                (Moved::Drained(_), None) => {
                     if let Some(ready) = &mut ready {
                         ready.clear_ready();
+                    }
+                }
+                // Without a slave a terminal reads as ended, and stays ready, until somebody opens it again.
+                (Moved::Ended(_), None) => {
+                    tokio::select! {
+                        () = self.exit.told.notified() => {}
+                        () = tokio::time::sleep(HUNG_UP) => {}
                     }
                 }
             }

@@ -66,7 +66,7 @@ impl Memory {
                 bytes.as_ptr(),
                 self.map.as_mut_ptr().add(at),
                 bytes.len(),
-            )
+            );
         }
     }
 

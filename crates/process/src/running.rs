@@ -65,7 +65,8 @@ pub trait Control: Send + Sync + Debug {
     /// Ends the whole tree of processes, in the background. `reason` becomes the exit reason.
     fn kill(&self, reason: ExitReason);
 
-    /// The program may fill the log up to this offset; at it, its output waits. May move in both directions.
+    /// The program may fill the log up to this offset; at it, its output waits. May move in both directions; before
+    /// the first call nothing may be written.
     fn allow(&self, limit: Offset);
 
     /// The end has been written down and told: nothing needs to be kept for a successor any more.

@@ -40,6 +40,11 @@ impl Counts {
         }
     }
 
+    /// Whether `client` has given input before.
+    pub(crate) fn knows(&self, running: &Running, client: u64) -> bool {
+        running.log.input_count(client).is_some() || self.0.iter().any(|(name, _)| *name == client)
+    }
+
     /// The count of `client`.
     pub(crate) fn taken(&self, running: &Running, client: u64) -> u64 {
         let shared = running.log.input_count(client).map(|count| count.taken);

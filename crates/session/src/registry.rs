@@ -10,8 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
-/// How long a session waits for its first attachment, also after a crash of the server.
-const FIRST_ATTACH: Duration = Duration::from_secs(60);
 /// How long a client that counts its input may be away, whatever the service says.
 const RESUME: Duration = Duration::from_secs(60);
 /// Letters of a name.
@@ -132,7 +130,7 @@ impl Registry {
             name: reserved.keep(),
             told: false,
         };
-        let session = Session::new(running, page, policy, FIRST_ATTACH, table);
+        let session = Session::new(running, page, policy, false, table);
         session.0.save_page();
         table.sessions.lock().by_id.insert(id, session.clone());
         Ok(session)
@@ -153,7 +151,7 @@ impl Registry {
             ttl: Duration::ZERO,
         });
         let id = running.id;
-        let session = Session::new(running, page, policy, FIRST_ATTACH, table);
+        let session = Session::new(running, page, policy, true, table);
         let mut sessions = table.sessions.lock();
         sessions.by_name.insert(name, id);
         sessions.by_id.insert(id, session.clone());

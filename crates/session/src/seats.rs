@@ -90,6 +90,11 @@ impl Seats {
         Some(size)
     }
 
+    /// Somebody is back who gave input before: it paces again, unless somebody else has begun to.
+    pub(crate) fn resume_pace(&mut self, key: u64) {
+        self.pacer.get_or_insert(key);
+    }
+
     /// Somebody's window changed. Returns a size to take.
     pub(crate) fn resized(&mut self, key: u64, size: Size) -> Option<Size> {
         let seat = self.get_mut(key)?;

@@ -19,6 +19,10 @@ use tokio_util::task::TaskTracker;
 
 /// Attachments that one session may have.
 const ATTACHMENTS: usize = 256;
+/// How long a session waits for its first attachment, also after a crash of the server.
+const FIRST_ATTACH: Duration = Duration::from_secs(60);
+/// How long after a crash a program waits for its clients before the ring drops what they may not have.
+const HOLD: Duration = Duration::from_secs(2);
 /// Unattended output that is searched for queries at once; of a larger burst only the end counts.
 const SCAN: usize = 64 << 10;
 
@@ -76,6 +80,8 @@ pub(crate) struct State {
     ended_at: Option<Instant>,
     /// Somebody has taken all of the output and the end.
     told: bool,
+    /// Until its clients are back after a crash, or for a moment, the program may fill the ring no further than this.
+    hold: Option<(Offset, Instant)>,
     unattended: Option<Unattended>,
 }
 
@@ -88,12 +94,12 @@ struct Unattended {
 }
 
 impl Session {
-    /// A session for a program. `grace` is how long it waits for its first attachment.
+    /// A session for a program that was just started, or `adopted` from an earlier server.
     pub(crate) fn new(
         running: Running,
         page: Page,
         policy: Policy,
-        grace: Duration,
+        adopted: bool,
         home: &Arc<Table>,
     ) -> Self {
         let log = running.log.clone();
@@ -103,9 +109,11 @@ impl Session {
             size: log.size_at(head),
             counts: Counts::default(),
             alone_since: Some(Instant::now()),
-            alone_for: grace,
+            alone_for: FIRST_ATTACH,
             ended_at: None,
             told: page.told,
+            // After a crash, what clients may not have read is kept: they come back in a moment and want it exactly.
+            hold: adopted.then(|| (log.tail() + log.capacity(), Instant::now() + HOLD)),
             unattended: None,
         };
         let drawn = log.checkpoint().map_or(0, |checkpoint| checkpoint.offset);
@@ -128,6 +136,8 @@ impl Session {
         inner.open_gate(&inner.state.lock());
         let watcher: Weak<dyn Watcher> = Arc::downgrade(&inner) as Weak<dyn Watcher>;
         log.set_watcher(watcher);
+        // What an earlier server was about to do: no new output will ask for it if the ring is full.
+        inner.clone().grown();
         Self(inner)
     }
 
@@ -185,8 +195,15 @@ impl Session {
         };
         let (key, size) = state.seats.join(seat);
         state.alone_since = None;
+        state.hold = None;
         if let Some(size) = size {
             inner.set_size(&mut state, size);
+        }
+        if options
+            .client
+            .is_some_and(|client| state.counts.knows(&inner.running, client))
+        {
+            state.seats.resume_pace(key);
         }
         inner.attend(&mut state);
         inner.open_gate(&state);
@@ -282,11 +299,11 @@ impl Inner {
 
     /// Lets the program write as far as pacer and ring allow.
     pub(crate) fn open_gate(&self, state: &State) {
-        let limit = state
-            .seats
-            .pace_limit()
-            .min(self.checkpoint_limit.load(Ordering::Acquire));
-        self.running.control.allow(limit);
+        let hold = state.hold.map_or(Offset::MAX, |(limit, _)| limit);
+        let drawn = self.checkpoint_limit.load(Ordering::Acquire);
+        self.running
+            .control
+            .allow(state.seats.pace_limit().min(drawn).min(hold));
         // The keeper starts drawing when half of the ring has not been seen by a screen.
         let half = self.log().capacity() / 2;
         let drawn = self
@@ -424,7 +441,11 @@ impl Inner {
             let since = state.ended_at.get_or_insert_with(Instant::now).elapsed();
             return Some((since, state.told && state.seats.len() == 0));
         }
-        if state.seats.lose_patience(self.log().head()) {
+        let held_long_enough = state.hold.is_some_and(|(_, until)| until <= Instant::now());
+        if held_long_enough {
+            state.hold = None;
+        }
+        if state.seats.lose_patience(self.log().head()) || held_long_enough {
             self.open_gate(&state);
         }
         let alone = state

@@ -288,6 +288,9 @@ impl NativeClient {
 
     fn feed(&mut self) {
         let Some(link) = &mut self.link else { return };
+        if let Some(offset) = self.progress.take_acknowledgement() {
+            link.send(&Client::Ack(offset));
+        }
         while let Some((offset, bytes)) = self.progress.take_unsent() {
             link.send(&Client::Input { offset, bytes });
         }

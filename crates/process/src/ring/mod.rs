@@ -231,7 +231,7 @@ impl Ring {
         let head = self.head();
         self.progress.send_modify(|progress| progress.head = head);
         if head >= self.watch_from.load(Ordering::Acquire) {
-            self.tell(|watcher| watcher.grown());
+            self.tell(Watcher::grown);
         }
     }
 
@@ -245,7 +245,7 @@ impl Ring {
     pub fn set_watcher(&self, watcher: Weak<dyn Watcher>) {
         let _ = self.watcher.set(watcher);
         if self.exit.get().is_some() {
-            self.tell(|watcher| watcher.ended());
+            self.tell(Watcher::ended);
         }
     }
 
@@ -268,7 +268,7 @@ impl Ring {
     pub fn end(&self, reason: ExitReason) {
         if self.exit.set(reason).is_ok() {
             self.progress.send_modify(|progress| progress.ended = true);
-            self.tell(|watcher| watcher.ended());
+            self.tell(Watcher::ended);
         }
     }
 

@@ -189,7 +189,7 @@ pub fn adopt(socket: OwnedFd) -> io::Result<Adopted> {
                 pipes.push(StagePipe { read, write });
             }
             (Event::Listener { name }, fds) => {
-                listeners.extend(fds.into_iter().next().map(|fd| (name, fd)))
+                listeners.extend(fds.into_iter().next().map(|fd| (name, fd)));
             }
             (
                 Event::Session {
@@ -342,7 +342,7 @@ impl Supervised {
         match event {
             Event::Spawned { token, pid, io } => self.answer(token, Ok(Spawned { pid, io, fds })),
             Event::SpawnFailed { token, error } => {
-                self.answer(token, Err(SpawnError::Supervisor(error)))
+                self.answer(token, Err(SpawnError::Supervisor(error)));
             }
             Event::Exit { id, reason } => self.exited(id, reason),
             Event::Stop => self.stop.cancel(),

@@ -159,13 +159,14 @@ impl Parent {
         self.start_server()?;
         while !self.is_done() {
             self.wait()?;
+            // First, so that what a server said before it died still counts.
+            self.requests();
             if Signals::take(&self.signals.children) {
                 self.reap();
             }
             if Signals::take(&self.signals.ends) {
                 self.stop();
             }
-            self.requests();
             self.timers()?;
             self.flush();
         }
@@ -296,8 +297,9 @@ impl Parent {
             return;
         }
         let now = boottime_ms();
-        let wait = self.backoff.after(now - server.started_ms, server.ready);
-        tracing::warn!(pid = server.pid, %how, wait_ms = wait, "the server ended, starting another");
+        let (lived, served) = (now - server.started_ms, server.ready);
+        let wait = self.backoff.after(lived, served);
+        tracing::warn!(pid = server.pid, %how, lived_ms = lived, served, wait_ms = wait, "the server ended, starting another");
         self.restart_at = Some(now + wait);
     }
 
@@ -390,8 +392,13 @@ impl Parent {
             let message = match channel::receive(server.socket.as_fd(), &mut self.buffer) {
                 Ok((0, _)) => return,
                 Ok((len, _)) => protocol::decode_request(&self.buffer[..len]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => Err(serde::de::Error::custom(error)),
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    Err(serde::de::Error::custom(error))
+                }
+                // It died with messages unread. What it said before that follows.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => continue,
+                // Nothing there, or gone: its end is told by SIGCHLD.
+                Err(_) => return,
             };
             match message {
                 Ok(request) => self.handle(request),
@@ -474,8 +481,8 @@ impl Parent {
             .ok_or_else(|| format!("no service is called {service:?}"))?;
         let log = crate::ring::create_memory(recipe.ring_len)
             .map_err(|error| format!("making the log: {error}"))?;
-        let launched = launch::launch(recipe, id, size, self.files.clone())
-            .map_err(|error| error.to_string())?;
+        let launched =
+            launch::launch(recipe, id, size, self.files).map_err(|error| error.to_string())?;
         let leader = launched.child.id().cast_signed();
         self.leaders.insert(leader, id);
         self.sessions.insert(

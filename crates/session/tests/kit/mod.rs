@@ -1,6 +1,6 @@
 //! A program that does what the test says, and nothing else.
 
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use anywire_model::{ExitReason, Io, Offset, Role, SessionId, Signal, Size};
 use anywire_process::ring::create_memory;
@@ -8,12 +8,13 @@ use anywire_process::{Control, InputError, Order, Ring, Running, Spawn, Spawning
 use anywire_session::{
     Attach, Attachment, Create, Lag, Output, Policy, Registry, Session, Settings, Start,
 };
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -100,12 +101,12 @@ impl Script {
     }
 
     pub fn told(&self) -> Vec<Told> {
-        self.told.lock().unwrap().clone()
+        self.told.lock().clone()
     }
 
     /// All input so far.
     pub fn input(&self) -> Vec<u8> {
-        let told = self.told.lock().unwrap();
+        let told = self.told.lock();
         let input = told.iter().filter_map(|told| match told {
             Told::Input(bytes) => Some(bytes.clone()),
             _ => None,
@@ -123,7 +124,7 @@ struct Scripted(Arc<Script>);
 
 impl Scripted {
     fn tell(&self, told: Told) {
-        self.0.told.lock().unwrap().push(told);
+        self.0.told.lock().push(told);
     }
 }
 

@@ -246,6 +246,9 @@ impl Attach {
 
     /// Puts input into the link, as much as may wait there.
     fn feed(&mut self, link: &mut Link<UnixStream>) {
+        if let Some(offset) = self.progress.take_acknowledgement() {
+            link.send(&Client::Ack(offset));
+        }
         while link.queued() < LINK_QUEUE {
             match self.progress.take_unsent() {
                 Some((offset, bytes)) => link.send(&Client::Input { offset, bytes }),

@@ -9,6 +9,10 @@ const MAX_UNACKNOWLEDGED: usize = 256 << 10;
 /// Input bytes in one message: small enough that a Ctrl-C behind a paste is not held up.
 const CHUNK: usize = 16 << 10;
 const _: () = assert!(CHUNK <= MAX_INPUT);
+/// Output that may be on its way: less than a log keeps, so that what a broken connection swallowed is still there.
+const WINDOW: u64 = 1 << 20;
+/// Output that is acknowledged at once.
+const ACKNOWLEDGE: u64 = 128 << 10;
 
 /// Output that does not begin where the last ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +30,8 @@ pub struct Progress {
     session: Option<String>,
     client: u64,
     next: Option<Offset>,
+    /// Output that this connection's server knows to have arrived.
+    acknowledged: Offset,
     /// Input that the server has not acknowledged; the first byte's offset is `base`.
     kept: Vec<u8>,
     base: u64,
@@ -57,6 +63,7 @@ impl Progress {
             session,
             client: u64::from_ne_bytes(name),
             next: since,
+            acknowledged: 0,
             kept: Vec::new(),
             base: 0,
             send: 0,
@@ -87,7 +94,7 @@ impl Progress {
             rows: size.map(|size| size.rows.into()),
             role,
             client: Some(self.client),
-            window: None,
+            window: Some(WINDOW),
         }
     }
 
@@ -97,6 +104,7 @@ impl Progress {
         if self.next.is_none() {
             self.next = Some(welcome.from);
         }
+        self.acknowledged = welcome.from;
         let mut uncertain = welcome.uncertain;
         if welcome.input < self.base {
             // The server forgot this client: what was once sent may have arrived, what never was goes out anew.
@@ -145,6 +153,15 @@ impl Progress {
             Some(expected) if expected != got => Err(OutOfOrder { expected, got }),
             _ => Ok(()),
         }
+    }
+
+    /// The offset to acknowledge, when enough output has come since the last time.
+    pub fn take_acknowledgement(&mut self) -> Option<Offset> {
+        let next = self
+            .next
+            .filter(|next| next.saturating_sub(self.acknowledged) >= ACKNOWLEDGE)?;
+        self.acknowledged = next;
+        Some(next)
     }
 
     /// Whether more input may be taken.
