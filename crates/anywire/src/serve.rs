@@ -9,6 +9,7 @@ use anywire_process::Recipe;
 use anywire_process::ring::DEFAULT_RING_LEN;
 use anywire_process::supervisor::{self, Plan};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -137,17 +138,22 @@ struct Socket {
 }
 
 impl Socket {
-    /// Named by the first listener's port, which no other server on this machine can have at the same time.
+    /// Named by the first listener's address, which no other server can have at the same time; on 127.0.0.1 the port
+    /// says it all.
     fn bind(listeners: &[Listener]) -> Result<Self> {
+        let web = |listener: &&Listener| listener.scheme() == Scheme::Http;
         let first = listeners
             .iter()
-            .find(|listener| listener.scheme() == Scheme::Http)
-            .or(listeners.first());
-        let port = first
-            .and_then(Listener::address)
-            .map_or(0, |address| address.port());
-        let path = runtime_dir::socket(&runtime_dir::open()?, &port.to_string())?;
-        // What lies there was left by a server that was killed: its port is ours now.
+            .find(web)
+            .or(listeners.first())
+            .and_then(Listener::address);
+        let name = match first {
+            Some(address) if address.ip() == Ipv4Addr::LOCALHOST => address.port().to_string(),
+            Some(address) => address.to_string(),
+            None => "0".to_owned(),
+        };
+        let path = runtime_dir::socket(&runtime_dir::open()?, &name)?;
+        // What lies there was left by a server that was killed: its address is ours now.
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path)
             .with_context(|| format!("listening on {}", path.display()))?;

@@ -7,8 +7,8 @@ use crate::listener::{Listener, Scheme};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_model::Role;
-use anywire_process::supervisor::client::{self, Orphan, Vault};
-use anywire_process::supervisor::{Adopted, Supervised};
+use anywire_process::supervisor::client::{self, Orphan};
+use anywire_process::supervisor::{Adopted, Supervised, Vault};
 use anywire_session::{Registry, Settings};
 use anywire_wire::admit::{self, Options};
 use anywire_wire::{Admission, Context, Target};
@@ -134,9 +134,14 @@ fn announce(listeners: &[Listener], admission: &Admission) {
     }
 }
 
-/// Until the supervisor says stop, or is gone: then the programs are lost.
+/// Until the supervisor says stop and all programs have ended, or it is gone: then the programs are lost.
 async fn live(spawn: &Supervised, registry: &Registry) {
     let stopped = spawn.stopped();
+    let ended = async {
+        stopped.cancelled().await;
+        // The supervisor ends the programs; their last words and reasons still go out.
+        registry.all_ended().await;
+    };
     tokio::select! {
         heard = spawn.listen() => {
             if let Err(error) = heard {
@@ -146,16 +151,7 @@ async fn live(spawn: &Supervised, registry: &Registry) {
             registry.lose_all();
         }
         () = registry.sweep() => {}
-        () = stopped.cancelled() => {
-            // The supervisor ends the programs; their last words and reasons still go out.
-            let ended = async {
-                tokio::select! {
-                    _ = spawn.listen() => {}
-                    () = registry.all_ended() => {}
-                }
-            };
-            ended.await;
-        }
+        () = ended => {}
     }
     let _ = tokio::time::timeout(FAREWELL, registry.all_told()).await;
 }

@@ -3,7 +3,7 @@
 use anywire_model::{ExitReason, Io, Offset, Signal, Size};
 use anywire_process::{Control, InputError, Order, Ring, Running, Spawn, Spawning};
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 /// Output that may wait to be read before input is refused: what bounds a client that writes and does not read.
@@ -53,11 +53,13 @@ impl Control for Echoing {
     fn input_ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         // Room comes when the log is read, which the log announces.
         Box::pin(async move {
-            let mut progress = self.log.subscribe();
-            while self.log.head() - self.log.tail() >= WINDOW && self.log.exit().is_none() {
-                if progress.changed().await.is_err() {
+            loop {
+                let mut changed = pin!(self.log.changed());
+                changed.as_mut().enable();
+                if self.log.head() - self.log.tail() < WINDOW || self.log.exit().is_some() {
                     return;
                 }
+                changed.await;
             }
         })
     }

@@ -1,6 +1,6 @@
 //! The task that moves a program's output from its descriptors into its log, and the handle that acts on it.
 //!
-//! Reads are budgeted: a program that floods takes 64 KiB a turn while it is alone on its worker, and 4 KiB while
+//! Reads are budgeted: a program that floods takes 64 KiB a turn while it is alone on its worker, and 6 KiB while
 //! somebody types beside it. After a turn it yields. No output byte is ever outside kernel, staging pipe or log.
 
 use crate::fds;
@@ -18,15 +18,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// A turn's bytes for a program that floods alone.
 const BULK: usize = 64 << 10;
-/// A turn's bytes while somebody types beside it; and the most that counts as typing.
-const INTERACTIVE: usize = 4 << 10;
+/// A turn's bytes while somebody types beside it.
+const INTERACTIVE: usize = 6 << 10;
 /// How long a worker remembers that somebody types.
 const TYPING: Duration = Duration::from_millis(30);
 /// How often to look whether somebody has opened a terminal again that its programs had left.
@@ -184,21 +185,34 @@ impl Program {
         let (mut out_open, mut err_open) = (true, true);
         let mut deadline = None;
         loop {
-            if let Some(reason) = self.exit.reason.get() {
-                let deadline =
-                    *deadline.get_or_insert_with(|| tokio::time::Instant::now() + LINGER);
-                if (!out_open && !err_open) || tokio::time::Instant::now() >= deadline {
-                    return Ok(reason.clone());
-                }
-            }
+            // What is in the pipes is waited for, however long readers take; only children that hold them are not.
             let budget = self.room().await;
-            let (source, stream, open) = tokio::select! {
+            let exit = self.exit.reason.get();
+            if exit.is_some() {
+                deadline.get_or_insert_with(|| Instant::now() + LINGER);
+            }
+            let over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if let Some(reason) = exit.filter(|_| over || (!out_open && !err_open)) {
+                let rest = [
+                    (stdout, Stream::Out, out_open),
+                    (stderr, Stream::Err, err_open),
+                ];
+                let mut more = false;
+                for (fd, stream, _) in rest.into_iter().filter(|(.., open)| *open) {
+                    more |= matches!(self.pump(fd, Some(stream), budget)?, Moved::Some(_));
+                }
+                if more {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                return Ok(reason.clone());
+            }
+            let (mut ready, stream, open) = tokio::select! {
                 ready = stdout.readable(), if out_open => (ready?, Stream::Out, &mut out_open),
                 ready = stderr.readable(), if err_open => (ready?, Stream::Err, &mut err_open),
                 () = self.exit.told.notified() => continue,
                 () = sleep_until(deadline) => continue,
             };
-            let mut ready = source;
             match self.pump(ready.get_ref(), Some(stream), budget)? {
                 Moved::Some(_) => tokio::task::yield_now().await,
                 Moved::Drained(_) => ready.clear_ready(),
@@ -218,13 +232,11 @@ impl Program {
             ring: &self.ring,
             fd: fd.get_ref().as_fd(),
             stream,
+            ended: self.exit.reason.get().is_some(),
         };
         let moved = self.stages.pump(&source, budget)?;
         let (Moved::Some(len) | Moved::Drained(len) | Moved::Ended(len)) = moved;
         if len > 0 {
-            if len < INTERACTIVE && matches!(moved, Moved::Drained(_)) {
-                typing(self.key());
-            }
             self.ring.announce();
         }
         Ok(moved)
@@ -274,6 +286,7 @@ impl Control for Program {
         };
         match self.with_input(write).ok_or(InputError::Closed)? {
             Ok(len) => {
+                typing(self.key());
                 self.line_ended.store(
                     matches!(bytes[len - 1], b'\n' | b'\r' | 4),
                     Ordering::Relaxed,
@@ -345,7 +358,7 @@ impl Control for Program {
     }
 }
 
-async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
@@ -353,7 +366,7 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
 }
 
 thread_local! {
-    /// Which program on this worker was last seen to answer typing, and when.
+    /// Which program was last given input by this worker, and when.
     static TYPED: Cell<Option<(usize, Instant)>> = const { Cell::new(None) };
 }
 

@@ -9,6 +9,8 @@ use rustix::process::{Pid, Signal};
 
 /// How often to look while something is left after KILL.
 const AGAIN_MS: u64 = 20;
+/// How often KILL is tried: what is left then cannot be signalled by us, or hangs in the kernel.
+const TRIES: u32 = 250;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rung {
@@ -23,6 +25,7 @@ pub(crate) struct Ladder {
     rung: Rung,
     due_ms: u64,
     grace_ms: u64,
+    tries: u32,
 }
 
 /// What a turn of the ladder found.
@@ -40,6 +43,7 @@ impl Ladder {
             rung: Rung::Hup,
             due_ms: now_ms,
             grace_ms,
+            tries: 0,
         }
     }
 
@@ -66,7 +70,12 @@ impl Ladder {
         if members.is_empty() {
             return Turn::Empty;
         }
+        if self.tries >= TRIES {
+            tracing::error!(session = %id, left = members.len(), "processes cannot be ended, giving up");
+            return Turn::Empty;
+        }
         if now_ms >= self.due_ms {
+            self.tries += u32::from(self.rung == Rung::Kill);
             let (signals, next, wait): (&[Signal], _, _) = match self.rung {
                 // Stopped programs could not act on a hang-up.
                 Rung::Hup => (&[Signal::HUP, Signal::CONT], Rung::Term, self.grace_ms),

@@ -33,6 +33,8 @@ const LEN: usize = 32;
 const TERMINAL_READ: usize = 4096;
 /// Most bytes in the staging pipe: sixteen pages.
 const STAGE_LEN: usize = 64 << 10;
+/// Pieces that it holds for certain, however short they are.
+const STAGE_PIECES: usize = 16;
 
 /// The descriptors of one stage, as the supervisor holds and hands them.
 #[derive(Debug)]
@@ -126,7 +128,13 @@ impl Stages {
             crate::points::at("before-intent");
             self.word(index, LEN).store(len as u64, Release);
             crate::points::at("after-intent");
-            log.take_staged(pipe.read.as_fd(), start, len)?;
+            if let Err(error) = log.take_staged(pipe.read.as_fd(), start, len) {
+                // Nothing of this may be taken for another session's.
+                let left = rustix::io::ioctl_fionread(&pipe.read)? as usize;
+                drop_staged(&pipe, left)?;
+                self.word(index, LEN).store(0, Release);
+                return Err(error);
+            }
             crate::points::at("before-clear");
             self.word(index, LEN).store(0, Release);
         }
@@ -204,6 +212,8 @@ pub(crate) struct Source<'a> {
     pub(crate) fd: BorrowedFd<'a>,
     /// Which of a piped program's outputs; `None` for a terminal.
     pub(crate) stream: Option<Stream>,
+    /// The program has ended: what is there now is all there will be.
+    pub(crate) ended: bool,
 }
 
 enum End {
@@ -215,28 +225,27 @@ enum End {
 /// Splices until the budget is used up, the source has no more, or it has ended.
 fn fill(source: &Source<'_>, pipe: &StagePipe, budget: usize) -> io::Result<(usize, End)> {
     let budget = budget.min(STAGE_LEN);
-    let piece = if source.stream.is_none() {
-        TERMINAL_READ
-    } else {
-        STAGE_LEN
-    };
-    let mut staged = 0;
-    while staged < budget {
+    let terminal = source.stream.is_none();
+    let piece = if terminal { TERMINAL_READ } else { STAGE_LEN };
+    let (mut staged, mut pieces) = (0, 0);
+    while staged < budget && pieces < STAGE_PIECES {
+        pieces += 1;
         let want = piece.min(budget - staged);
-        match rustix::pipe::splice(
-            source.fd,
-            None,
-            &pipe.write,
-            None,
-            want,
-            SpliceFlags::NONBLOCK | SpliceFlags::MOVE,
-        ) {
+        let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
+        match rustix::pipe::splice(source.fd, None, &pipe.write, None, want, flags) {
             Ok(0) => return Ok((staged, End::Eof)),
-            Ok(len) => staged += len,
-            // Either the source is empty or the pipe has no free page; the second only with bytes staged.
-            Err(rustix::io::Errno::AGAIN) if staged == 0 || !is_full(pipe) => {
+            Ok(len) => {
+                staged += len;
+                // A terminal gives all it has: after a short piece there is nothing, and asking would wait for the
+                // kernel's own worker. Once the program has ended that is asked, to be certain.
+                if terminal && !source.ended && len < want / 2 {
+                    return Ok((staged, End::Empty));
+                }
+            }
+            Err(rustix::io::Errno::AGAIN) if terminal || staged == 0 => {
                 return Ok((staged, End::Empty));
             }
+            // The staging pipe may have no free page though it holds few bytes; the next turn will see.
             Err(rustix::io::Errno::AGAIN) => return Ok((staged, End::Budget)),
             Err(rustix::io::Errno::INTR) => {}
             // A terminal whose last slave was closed.
@@ -246,17 +255,6 @@ fn fill(source: &Source<'_>, pipe: &StagePipe, budget: usize) -> io::Result<(usi
         }
     }
     Ok((staged, End::Budget))
-}
-
-/// Whether the staging pipe has no free page, though it may hold few bytes.
-fn is_full(pipe: &StagePipe) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let mut fds = [PollFd::new(&pipe.write, PollFlags::OUT)];
-    let now = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    poll(&mut fds, Some(&now)).is_ok_and(|ready| ready == 0)
 }
 
 fn drop_staged(pipe: &StagePipe, mut staged: usize) -> io::Result<()> {

@@ -22,6 +22,8 @@ struct Process {
 #[derive(Debug, Default)]
 pub struct Snapshot {
     processes: HashMap<i32, Process>,
+    /// Sessions by the ids that possible strays carry.
+    strays: HashMap<i32, SessionId>,
 }
 
 /// A process as it was seen: the pid may be another's by now, which [`Member::signal`] notices.
@@ -32,39 +34,68 @@ pub struct Member {
 }
 
 impl Snapshot {
-    /// Reads `/proc`. Costs a few microseconds a process.
+    /// Reads `/proc`: a few microseconds a process. Strays are looked for among what has lost its parent to us or to
+    /// init.
     #[must_use]
     pub fn take() -> Self {
+        let own = std::process::id().cast_signed();
+        Self::with(|process| process.parent == own || process.parent == 1)
+    }
+
+    /// As [`Snapshot::take`], with strays looked for everywhere: for who is not where orphans go.
+    #[must_use]
+    pub fn take_everywhere() -> Self {
+        Self::with(|_| true)
+    }
+
+    fn with(may_stray: impl Fn(&Process) -> bool) -> Self {
         let Ok(entries) = fs::read_dir("/proc") else {
             return Self::default();
         };
-        let pids = entries
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        Self {
-            processes: pids.filter_map(|pid| Some((pid, read(pid)?))).collect(),
+        let own = std::process::id().cast_signed();
+        let mut snapshot = Self::default();
+        for entry in entries.flatten() {
+            let pid = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<i32>().ok());
+            let Some((pid, process)) = pid.and_then(|pid| Some((pid, read(pid)?))) else {
+                continue;
+            };
+            if may_stray(&process)
+                && pid != own
+                && let Some(id) = session_id(pid)
+            {
+                snapshot.strays.insert(pid, id);
+            }
+            snapshot.processes.insert(pid, process);
         }
+        snapshot
     }
 
     /// The living processes of a session: those of the terminal session that `leader` began, their descendants, and
     /// strays that carry its id.
     #[must_use]
     pub fn members(&self, id: SessionId, leader: i32) -> Vec<Member> {
-        let mut found: HashSet<i32> = HashSet::new();
-        let own = std::process::id().cast_signed();
-        for (pid, process) in &self.processes {
-            let stray = process.parent == own || process.parent == 1;
-            if process.session == leader || (stray && *pid != own && carries(*pid, id)) {
-                found.insert(*pid);
-            }
-        }
+        let in_session = self
+            .processes
+            .iter()
+            .filter(|(_, process)| process.session == leader);
+        let strays = self.strays.iter().filter(|(_, stray)| **stray == id);
+        let mut found: HashSet<i32> = in_session
+            .map(|(pid, _)| *pid)
+            .chain(strays.map(|(pid, _)| *pid))
+            .collect();
         let mut grown = true;
         while grown {
-            let children = self
+            let child =
+                |(pid, p): &(&i32, &Process)| found.contains(&p.parent) && !found.contains(*pid);
+            let children: Vec<i32> = self
                 .processes
                 .iter()
-                .filter(|(pid, p)| found.contains(&p.parent) && !found.contains(pid));
-            let children: Vec<i32> = children.map(|(pid, _)| *pid).collect();
+                .filter(child)
+                .map(|(pid, _)| *pid)
+                .collect();
             grown = !children.is_empty();
             found.extend(children);
         }
@@ -72,10 +103,10 @@ impl Snapshot {
             .into_iter()
             .filter_map(|pid| Some((pid, self.processes.get(&pid)?)));
         living
-            .filter(|(_, p)| !p.zombie)
-            .map(|(pid, p)| Member {
+            .filter(|(_, process)| !process.zombie)
+            .map(|(pid, process)| Member {
                 pid,
-                started: p.started,
+                started: process.started,
             })
             .collect()
     }
@@ -113,13 +144,19 @@ pub fn strays(known: impl Fn(i32) -> bool) -> Vec<i32> {
 /// Whether a process inherited the session's id.
 #[must_use]
 pub fn carries(pid: i32, id: SessionId) -> bool {
-    let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else {
-        return false;
-    };
-    let wanted = format!("{SESSION_VARIABLE}={id}");
-    environment
-        .split(|byte| *byte == 0)
-        .any(|entry| entry == wanted.as_bytes())
+    session_id(pid) == Some(id)
+}
+
+/// The session id that a process inherited.
+fn session_id(pid: i32) -> Option<SessionId> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut entries = environment.split(|byte| *byte == 0);
+    let value = entries.find_map(|entry| {
+        entry
+            .strip_prefix(SESSION_VARIABLE.as_bytes())?
+            .strip_prefix(b"=")
+    })?;
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// The session (in the kernel's sense) of a process.

@@ -4,9 +4,12 @@ use crate::keeper::Keyframe;
 use crate::session::Session;
 use anywire_codec::query::ReplyFilter;
 use anywire_model::{CloseReason, Intent, Io, Mark, MarkKind, Offset, Role, Size, Stream};
+use anywire_process::ring::MARKS_MAX;
 use anywire_process::{Progress, Ring};
+use std::pin::pin;
 use std::sync::Arc;
-use tokio::sync::{oneshot, watch};
+use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Where an attachment begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +155,9 @@ pub enum Refused {
     InputClosed,
 }
 
+/// When to ask again for a keyframe that could not be had.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// One viewer of one session. Dropping it detaches.
 #[derive(Debug)]
 pub struct Attachment {
@@ -159,7 +165,6 @@ pub struct Attachment {
     key: u64,
     client: Option<u64>,
     welcome: Welcome,
-    progress: watch::Receiver<Progress>,
     cursor: Offset,
     /// The first mark that was not told.
     marks: u64,
@@ -204,7 +209,6 @@ impl Attachment {
                 input,
                 uncertain,
             },
-            progress: log.subscribe(),
             cursor,
             marks: log.mark_at(cursor),
             stream: Stream::Out,
@@ -241,15 +245,14 @@ impl Attachment {
         loop {
             match &mut self.picture {
                 Picture::None => {
-                    let progress = *self.progress.borrow_and_update();
-                    if progress.ended
-                        || progress.head > self.cursor
-                        || self.log().marks() > self.marks
-                    {
+                    let log = self.session.0.log();
+                    let mut changed = pin!(log.changed());
+                    changed.as_mut().enable();
+                    let Progress { head, ended } = log.progress();
+                    if ended || head > self.cursor || log.marks() > self.marks {
                         return;
                     }
-                    // The sender lives in the log that the session holds.
-                    let _ = self.progress.changed().await;
+                    changed.await;
                 }
                 Picture::Wanted => self.picture = Picture::Asked(self.session.0.ask_keyframe()),
                 Picture::Asked(keyframe) => match keyframe.await {
@@ -257,7 +260,7 @@ impl Attachment {
                     // The keeper's queue was full, or it is just leaving.
                     Err(_) => {
                         self.picture = Picture::Wanted;
-                        tokio::task::yield_now().await;
+                        tokio::time::sleep(AGAIN).await;
                     }
                 },
                 Picture::Here(_) => return,
@@ -284,7 +287,7 @@ impl Attachment {
                 return Output::Pending;
             }
         }
-        let progress = *self.progress.borrow();
+        let progress = self.log().progress();
         if let Some(output) = self.lagging() {
             return output;
         }
@@ -341,7 +344,14 @@ impl Attachment {
 
     /// The mark at the cursor as output, or the offset up to which there is none.
     fn next_mark(&mut self) -> Result<Output, Offset> {
-        while let Some(mark) = self.log().mark(self.marks) {
+        // Marks that are gone lay at or before the tail, or their bytes would be gone too.
+        let marks = self.log().marks();
+        self.marks = self.marks.max(marks.saturating_sub(MARKS_MAX));
+        while self.marks < marks {
+            let Some(mark) = self.log().mark(self.marks) else {
+                self.marks += 1;
+                continue;
+            };
             if mark.offset > self.cursor {
                 return Err(mark.offset);
             }
@@ -371,7 +381,7 @@ impl Attachment {
             } if at <= offset => Some(stream),
             _ => None,
         };
-        let kept = marks.saturating_sub(anywire_process::ring::MARKS_MAX)..marks;
+        let kept = marks.saturating_sub(MARKS_MAX)..marks;
         kept.rev().find_map(stream).unwrap_or_default()
     }
 

@@ -7,94 +7,81 @@
 use crate::attach::{Applied, Refused};
 use crate::session::{Inner, State};
 use anywire_codec::query::ReplyFilter;
-use anywire_process::ring::{INPUT_CLIENTS, InputCount};
+use anywire_model::Io;
+use anywire_process::ring::InputCount;
 use anywire_process::{InputError, Running};
 
-/// Counts of clients whose program is a handler.
+/// Clients whose counts are remembered; of more, the one that gave input longest ago is forgotten.
+const REMEMBERED: usize = 1024;
+
+/// Counts of this server's own clients. Those in shared memory are few, and matter only after a crash.
 #[derive(Debug, Default)]
 pub(crate) struct Counts(Vec<(u64, u64)>);
 
 impl Counts {
+    fn own(&self, client: u64) -> Option<u64> {
+        self.0
+            .iter()
+            .find(|(name, _)| *name == client)
+            .map(|(_, taken)| *taken)
+    }
+
     /// The count of `client`, and how many bytes before it may not have arrived.
     pub(crate) fn resume(&mut self, running: &Running, client: u64) -> (u64, u64) {
-        match running.log.input_count(client) {
-            Some(InputCount { taken, intended }) if intended > taken => {
+        match (self.own(client), running.log.input_count(client)) {
+            (Some(taken), _) => (taken, 0),
+            (None, Some(InputCount { taken, intended })) if intended > taken => {
                 // Nobody will ever know. What may have been given must not be given again.
-                running.log.put_input_count(
-                    client,
-                    InputCount {
-                        taken: intended,
-                        intended,
-                    },
-                );
+                self.set(running, client, intended);
                 (intended, intended - taken)
             }
-            Some(count) => (count.taken, 0),
-            None => (
-                self.0
-                    .iter()
-                    .find(|(name, _)| *name == client)
-                    .map_or(0, |(_, taken)| *taken),
-                0,
-            ),
+            (None, count) => (count.map_or(0, |count| count.taken), 0),
         }
     }
 
     /// Whether `client` has given input before.
     pub(crate) fn knows(&self, running: &Running, client: u64) -> bool {
-        running.log.input_count(client).is_some() || self.0.iter().any(|(name, _)| *name == client)
+        self.own(client).is_some() || running.log.input_count(client).is_some()
     }
 
     /// The count of `client`.
     pub(crate) fn taken(&self, running: &Running, client: u64) -> u64 {
-        let shared = running.log.input_count(client).map(|count| count.taken);
-        shared
-            .or_else(|| {
-                self.0
-                    .iter()
-                    .find(|(name, _)| *name == client)
-                    .map(|(_, taken)| *taken)
-            })
-            .unwrap_or(0)
+        let shared = || running.log.input_count(client).map(|count| count.taken);
+        self.own(client).or_else(shared).unwrap_or(0)
     }
 
     /// Bytes after `taken` are about to be given.
     pub(crate) fn intend(&mut self, running: &Running, client: u64, taken: u64, len: usize) {
-        if running.log.is_shared() {
-            running.log.put_input_count(
-                client,
-                InputCount {
-                    taken,
-                    intended: taken + len as u64,
-                },
-            );
-        }
+        let intended = taken + len as u64;
+        running
+            .log
+            .put_input_count(client, InputCount { taken, intended });
     }
 
     /// Bytes up to `taken` were given.
     pub(crate) fn set(&mut self, running: &Running, client: u64, taken: u64) {
-        if running.log.is_shared() {
-            anywire_process::named_point("before-input-count");
-            running.log.put_input_count(
-                client,
-                InputCount {
-                    taken,
-                    intended: taken,
-                },
-            );
-        } else {
-            self.remember(client, taken);
+        anywire_process::named_point("before-input-count");
+        running.log.put_input_count(
+            client,
+            InputCount {
+                taken,
+                intended: taken,
+            },
+        );
+        match self.0.iter_mut().find(|(name, _)| *name == client) {
+            Some((_, count)) => *count = taken,
+            None => {
+                if self.0.len() == REMEMBERED {
+                    self.0.remove(0);
+                }
+                self.0.push((client, taken));
+            }
         }
-    }
-
-    fn remember(&mut self, client: u64, taken: u64) {
-        self.0.retain(|(name, _)| *name != client);
-        if self.0.len() == INPUT_CLIENTS {
-            self.0.remove(0);
-        }
-        self.0.push((client, taken));
     }
 }
+
+/// Input that is filtered at once.
+const PIECE: usize = 1024;
 
 /// Who gives input: the seat, and the client's name if it counts.
 pub(crate) type Giver = (u64, Option<u64>);
@@ -141,21 +128,27 @@ impl Inner {
             .seats
             .responder()
             .is_none_or(|responder| responder == key);
-        if asked && filter.held() == 0 {
+        // Without a terminal nothing was asked, and bytes are data.
+        if self.running.io != Io::Pty || (asked && filter.held() == 0) {
             return self.write(state, key, bytes);
         }
-        let before = filter.clone();
-        let mut kept = Vec::new();
-        filter.feed(bytes, &mut kept);
-        if kept == bytes {
-            return self.write(state, key, bytes);
+        let mut used = 0;
+        for piece in bytes.chunks(PIECE) {
+            let before = filter.clone();
+            let mut kept = Vec::new();
+            filter.feed(piece, &mut kept);
+            let given = if kept.is_empty() {
+                0
+            } else {
+                self.write(state, key, &kept)?
+            };
+            if given < kept.len() {
+                *filter = before;
+                return Ok(used + prefix(filter, piece, given));
+            }
+            used += piece.len();
         }
-        // Keys beside a reply are few: the program takes all of them or, with a full queue, none.
-        if !kept.is_empty() && self.write(state, key, &kept)? == 0 {
-            *filter = before;
-            return Ok(0);
-        }
-        Ok(bytes.len())
+        Ok(used)
     }
 
     /// Somebody types: it paces from now on, and its window is the terminal's.
@@ -170,4 +163,15 @@ impl Inner {
             Err(InputError::Closed) => Err(Refused::InputClosed),
         }
     }
+}
+
+/// Feeds the filter the shortest beginning of `piece` that leaves `given` bytes, and returns its length.
+fn prefix(filter: &mut ReplyFilter, piece: &[u8], given: usize) -> usize {
+    let mut kept = Vec::new();
+    let mut used = 0;
+    while kept.len() < given && used < piece.len() {
+        filter.feed(&piece[used..=used], &mut kept);
+        used += 1;
+    }
+    used
 }

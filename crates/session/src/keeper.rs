@@ -6,7 +6,7 @@
 
 use crate::screen::Screen;
 use anywire_model::{MarkKind, Offset, Size};
-use anywire_process::ring::{CHECKPOINT_MAX, Checkpoint, Ring};
+use anywire_process::ring::{CHECKPOINT_MAX, Checkpoint, MARKS_MAX, Ring};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use tokio_util::task::TaskTracker;
 
 /// Bytes drawn before others get their turn.
 const SLICE: usize = 64 << 10;
+/// Bytes of a keyframe: beyond it attributes are left out, then rows.
+const KEYFRAME_MAX: usize = 4 << 20;
 /// How long the screen is kept without work.
 const IDLE: Duration = Duration::from_secs(5);
 /// Requests that may wait; more wait at the door.
@@ -60,8 +62,8 @@ pub(crate) trait House: Send + Sync + 'static {
     fn checkpointed(&self, offset: Offset);
     /// Since which offset no attached terminal answers queries, if so.
     fn unattended_since(&self) -> Option<Offset>;
-    /// What the screen answers to queries in unattended output.
-    fn answer(&self, replies: &[u8]);
+    /// What the screen answers to queries in unattended output up to this offset.
+    fn answer(&self, replies: &[u8], upto: Offset);
 }
 
 /// Asks the keeper of `house`, starting it if nobody is there. A request that finds the queue full is dropped: of
@@ -150,7 +152,7 @@ impl Drawing {
         self.advance(house, head).await;
         let replies = self.screen.take_replies();
         if !replies.is_empty() {
-            house.answer(&replies);
+            house.answer(&replies, self.offset);
         }
     }
 
@@ -208,11 +210,14 @@ impl Drawing {
 
     /// Applies the marks that lie at the offset; returns where the next one lies.
     fn resizes(&mut self) -> Offset {
-        while let Some(mark) = self.log.mark(self.marks) {
-            if mark.offset > self.offset {
-                return mark.offset;
+        let marks = self.log.marks();
+        self.marks = self.marks.max(marks.saturating_sub(MARKS_MAX));
+        while self.marks < marks {
+            match self.log.mark(self.marks) {
+                Some(mark) if mark.offset > self.offset => return mark.offset,
+                Some(mark) => self.apply_mark(mark.kind),
+                None => self.marks += 1,
             }
-            self.apply_mark(mark.kind);
         }
         Offset::MAX
     }
@@ -232,7 +237,7 @@ impl Drawing {
 
     fn keyframe(&mut self) -> Keyframe {
         self.resizes();
-        let dump = self.screen.dump().into();
+        let dump = self.screen.dump_within(KEYFRAME_MAX).into();
         Keyframe {
             offset: self.offset,
             marks: self.marks,

@@ -21,8 +21,8 @@ pub(crate) struct Seat {
     pub(crate) size: Option<Size>,
     /// Output taken so far.
     pub(crate) cursor: Offset,
-    /// When output was last taken.
-    pub(crate) took_at: Instant,
+    /// Since when it has not taken output that was there, as far as anybody has looked.
+    pub(crate) behind_since: Option<Instant>,
 }
 
 /// All attachments of a session, in the order in which they came.
@@ -110,7 +110,7 @@ impl Seats {
     pub(crate) fn took(&mut self, key: u64, cursor: Offset) {
         if let Some(seat) = self.get_mut(key) {
             seat.cursor = cursor;
-            seat.took_at = Instant::now();
+            seat.behind_since = None;
         }
     }
 
@@ -128,8 +128,12 @@ impl Seats {
         let Some(seat) = self.pacer.and_then(|key| self.get_mut(key)) else {
             return false;
         };
-        let stuck =
-            seat.lag == Lag::Block && seat.cursor < head && seat.took_at.elapsed() >= PACE_PATIENCE;
+        if seat.lag != Lag::Block || seat.cursor >= head {
+            seat.behind_since = None;
+            return false;
+        }
+        let since = seat.behind_since.get_or_insert_with(Instant::now);
+        let stuck = since.elapsed() >= PACE_PATIENCE;
         if stuck {
             seat.lag = Lag::Resync;
         }
@@ -167,7 +171,7 @@ mod tests {
             answers: true,
             size,
             cursor: 0,
-            took_at: Instant::now(),
+            behind_since: None,
         }
     }
 

@@ -80,7 +80,8 @@ pub(crate) struct State {
     ended_at: Option<Instant>,
     /// Somebody has taken all of the output and the end.
     told: bool,
-    /// Until its clients are back after a crash, or for a moment, the program may fill the ring no further than this.
+    /// Until a client that had typed is back after a crash, or for a moment, the program may fill the ring no further
+    /// than this.
     hold: Option<(Offset, Instant)>,
     unattended: Option<Unattended>,
 }
@@ -191,18 +192,20 @@ impl Session {
             answers: options.answers,
             size: options.size,
             cursor,
-            took_at: Instant::now(),
+            behind_since: None,
         };
         let (key, size) = state.seats.join(seat);
         state.alone_since = None;
-        state.hold = None;
+        let known = options
+            .client
+            .is_some_and(|client| state.counts.knows(&inner.running, client));
+        if known || !inner.running.log.has_input_counts() {
+            state.hold = None;
+        }
         if let Some(size) = size {
             inner.set_size(&mut state, size);
         }
-        if options
-            .client
-            .is_some_and(|client| state.counts.knows(&inner.running, client))
-        {
+        if known && options.role.may_write() {
             state.seats.resume_pace(key);
         }
         inner.attend(&mut state);
@@ -276,6 +279,7 @@ impl Inner {
                 self.policy.ttl
             };
         }
+        self.release(&state);
         self.attend(&mut state);
         self.open_gate(&state);
         let over = state.seats.len() == 0 && state.alone_for.is_zero();
@@ -338,9 +342,12 @@ impl Inner {
                 .control
                 .allow(limit.min(self.checkpoint_limit.load(Ordering::Acquire)));
         }
-        if !self.log().is_shared()
-            && let Some(slowest) = state.seats.slowest()
-        {
+        self.release(&state);
+    }
+
+    /// A log on the heap keeps nothing that everybody has taken.
+    fn release(&self, state: &State) {
+        if let Some(slowest) = state.seats.slowest().filter(|_| !self.log().is_shared()) {
             self.log().release(slowest);
         }
     }
@@ -522,10 +529,10 @@ impl House for Inner {
             .map(|unattended| unattended.since)
     }
 
-    fn answer(&self, replies: &[u8]) {
+    fn answer(&self, replies: &[u8], upto: Offset) {
         let mut state = self.state.lock();
         if let Some(unattended) = &mut state.unattended {
-            unattended.since = unattended.scanned;
+            unattended.since = unattended.since.max(upto);
             let _ = self.running.control.input(replies);
         }
     }

@@ -2,8 +2,19 @@
 
 use std::time::Duration;
 
-/// Connections that a listener holds at the same time; more wait in the kernel's queue.
-pub(crate) const CONNECTIONS: usize = 65_536;
+/// The most connections that a listener holds at the same time; more wait in the kernel's queue.
+const CONNECTIONS: usize = 65_536;
+
+/// Connections that a listener holds at the same time: at most half of what this process may have open, so that
+/// strangers cannot use up the descriptors that sessions need.
+pub(crate) fn connections() -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let files = files
+        .and_then(|files| usize::try_from(files).ok())
+        .unwrap_or(usize::MAX);
+    CONNECTIONS.min((files / 2).max(16))
+}
+
 /// How long open connections may take to end when the server stops.
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
 /// From the connection to the end of a request's header.

@@ -6,9 +6,9 @@
 //! | 64 | two checkpoint headers: sequence, offset, size, length, checksum |
 //! | 192 | eight input counters: client, taken, intended, time of last use |
 //! | 512 | two page slots: sequence, length, checksum, bytes |
-//! | 4096 | marks: 2048 of 32 bytes |
-//! | 69632 | two checkpoint bodies of 1 MiB |
-//! | 2166784 | the ring |
+//! | 4096 | marks: 16384 of 32 bytes |
+//! | 528384 | two checkpoint bodies of 1 MiB |
+//! | 2625536 | the ring |
 
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"anywire\0");
 pub(crate) const VERSION: u64 = 1;
@@ -35,7 +35,7 @@ pub(crate) const SLOT_BODY_LEN: usize = 1512;
 pub(crate) const SLOT_LEN: usize = SLOT_HEADER_LEN + SLOT_BODY_LEN;
 
 pub(crate) const AT_MARK_RING: usize = 4096;
-pub(crate) const MARKS: u64 = 2048;
+pub(crate) const MARKS: u64 = 16_384;
 
 pub(crate) const AT_CHECKPOINT_BODIES: usize =
     AT_MARK_RING + MARKS as usize * anywire_model::Mark::LEN;

@@ -18,16 +18,17 @@ use heap::Heap;
 use parking_lot::Mutex;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use tokio::sync::watch;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// Output bytes kept by default.
 pub const DEFAULT_RING_LEN: usize = 2 << 20;
 /// Bytes a checkpoint may have.
 pub const CHECKPOINT_MAX: usize = layout::CHECKPOINT_BODY_LEN;
 /// Marks kept.
-pub const MARKS_MAX: u64 = layout::MARKS;
+pub const MARKS_MAX: u64 = layout::MARKS - 1;
 /// Bytes that the session page may hold.
 pub const PAGE_MAX: usize = layout::SLOT_BODY_LEN;
 
@@ -42,7 +43,10 @@ pub struct Gone {
 /// A log. Shared by its writer and all readers.
 pub struct Ring {
     store: Store,
-    progress: watch::Sender<Progress>,
+    /// What readers have been told: the head, and whether the log has ended.
+    told: AtomicU64,
+    ended: AtomicBool,
+    bell: Notify,
     exit: OnceLock<ExitReason>,
     watcher: OnceLock<Weak<dyn Watcher>>,
     watch_from: AtomicU64,
@@ -96,7 +100,9 @@ impl Ring {
         };
         Self {
             store,
-            progress: watch::Sender::new(Progress { head, ended: false }),
+            told: AtomicU64::new(head),
+            ended: AtomicBool::new(false),
+            bell: Notify::new(),
             exit: OnceLock::new(),
             watcher: OnceLock::new(),
             watch_from: AtomicU64::new(u64::MAX),
@@ -130,16 +136,21 @@ impl Ring {
         }
     }
 
-    /// Follows the log's head and end.
-    #[must_use]
-    pub fn subscribe(&self) -> watch::Receiver<Progress> {
-        self.progress.subscribe()
+    /// Waits for the next change: output, a mark, the end, or room. Call [`Notified::enable`] first, then look, then
+    /// wait: what happens in between is not missed.
+    pub fn changed(&self) -> Notified<'_> {
+        self.bell.notified()
     }
 
     /// How far the log reaches, and whether it has ended.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        *self.progress.borrow()
+        // In this order: a log that has ended grows no more.
+        let ended = self.ended.load(Ordering::Acquire);
+        Progress {
+            head: self.told.load(Ordering::Acquire),
+            ended,
+        }
     }
 
     /// Appends at most `max` bytes from `from` on to `out` and returns how many.
@@ -175,7 +186,7 @@ impl Ring {
     #[must_use]
     pub fn mark_at(&self, offset: Offset) -> u64 {
         let marks = self.marks();
-        let oldest = marks.saturating_sub(layout::MARKS);
+        let oldest = marks.saturating_sub(MARKS_MAX);
         (oldest..marks)
             .find(|index| self.mark(*index).is_some_and(|mark| mark.offset >= offset))
             .unwrap_or(marks)
@@ -193,7 +204,7 @@ impl Ring {
             }) if at <= offset => Some(size),
             _ => None,
         };
-        (marks.saturating_sub(layout::MARKS)..marks)
+        (marks.saturating_sub(MARKS_MAX)..marks)
             .rev()
             .find_map(resize)
             .unwrap_or_else(|| self.first_size())
@@ -214,7 +225,7 @@ impl Ring {
             Store::Heap(heap) => heap.lock().put_mark(kind, at_ms),
         }
         // Wakes readers. The watcher hears of output only: marks are put by its own side.
-        self.progress.send_modify(|_| ());
+        self.bell.notify_waiters();
     }
 
     /// Appends bytes: for handlers and scripts. Programs' output comes through the staging pipe instead.
@@ -229,7 +240,8 @@ impl Ring {
     /// Tells readers where the head is now.
     pub(crate) fn announce(&self) {
         let head = self.head();
-        self.progress.send_modify(|progress| progress.head = head);
+        self.told.store(head, Ordering::Release);
+        self.bell.notify_waiters();
         if head >= self.watch_from.load(Ordering::Acquire) {
             self.tell(Watcher::grown);
         }
@@ -260,14 +272,15 @@ impl Ring {
         if let Store::Heap(heap) = &self.store
             && heap.lock().release(offset)
         {
-            self.progress.send_modify(|_| ());
+            self.bell.notify_waiters();
         }
     }
 
     /// Ends the log. The first reason stands.
     pub fn end(&self, reason: ExitReason) {
         if self.exit.set(reason).is_ok() {
-            self.progress.send_modify(|progress| progress.ended = true);
+            self.ended.store(true, Ordering::Release);
+            self.bell.notify_waiters();
             self.tell(Watcher::ended);
         }
     }
@@ -319,6 +332,12 @@ impl Ring {
     #[must_use]
     pub fn input_count(&self, client: u64) -> Option<InputCount> {
         self.shared()?.input_count(client)
+    }
+
+    /// Whether any client has given input that was counted.
+    #[must_use]
+    pub fn has_input_counts(&self) -> bool {
+        self.shared().is_some_and(Shared::has_input_counts)
     }
 
     /// Writes down that input of `client` up to `to` is about to be given to the program (`intended`), or was.

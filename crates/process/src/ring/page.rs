@@ -165,6 +165,10 @@ impl Shared {
             .find(|at| self.load(*at) == client)
     }
 
+    pub(super) fn has_input_counts(&self) -> bool {
+        (0..INPUTS).any(|index| self.load(AT_INPUTS + index * INPUT_LEN) != 0)
+    }
+
     pub(super) fn input_count(&self, client: u64) -> Option<InputCount> {
         let at = self.input_slot(client)?;
         let taken = self.load(at + 8);

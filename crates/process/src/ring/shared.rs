@@ -12,6 +12,9 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
+/// Marks that count: the place of the oldest is being written while the next one is put.
+const MARKS_KEPT: u64 = MARKS - 1;
+
 /// The mapping and the lock that keeps a reader from copying what the writer overwrites.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -96,7 +99,7 @@ impl Shared {
     /// The later of the ring's and the marks' tails: bytes whose marks are gone cannot be told apart any more.
     pub(super) fn tail(&self) -> Offset {
         let by_bytes = self.head().saturating_sub(self.ring_len());
-        let oldest_mark = self.marks().saturating_sub(MARKS);
+        let oldest_mark = self.marks().saturating_sub(MARKS_KEPT);
         let by_marks = if oldest_mark == 0 {
             0
         } else {
@@ -189,7 +192,7 @@ impl Shared {
 
     pub(super) fn mark(&self, index: u64) -> Option<Mark> {
         let marks = self.marks();
-        if index >= marks || index < marks.saturating_sub(MARKS) {
+        if index >= marks || index < marks.saturating_sub(MARKS_KEPT) {
             return None;
         }
         let at = AT_MARK_RING + (index % MARKS) as usize * Mark::LEN;
@@ -197,8 +200,8 @@ impl Shared {
         for (word, target) in bytes.chunks_exact_mut(8).enumerate() {
             target.copy_from_slice(&self.word(at + word * 8).to_ne_bytes());
         }
-        // Read while it was overwritten by one 2048 later? Then it no longer counts.
-        (index >= self.marks().saturating_sub(MARKS)).then(|| Mark::from_bytes(&bytes))?
+        // Read while its place was taken by a later one? Then it no longer counts.
+        (index >= self.marks().saturating_sub(MARKS_KEPT)).then(|| Mark::from_bytes(&bytes))?
     }
 
     pub(super) fn put_mark(&self, kind: MarkKind, at_ms: u64) {

@@ -108,12 +108,7 @@ fn of_two_slots_the_newer_whole_one_counts() {
     // The slot that was written last is torn: the one before it counts.
     let shared = ring.shared().unwrap();
     let newest = [0, 1].map(|slot| layout::AT_SLOTS + slot * layout::SLOT_LEN);
-    let sequence = |at: &usize| {
-        shared
-            .memory
-            .word(*at)
-            .load(std::sync::atomic::Ordering::Relaxed)
-    };
+    let sequence = |at: &usize| shared.memory.word(*at).load(Ordering::Relaxed);
     let at = newest.into_iter().max_by_key(sequence).unwrap();
     shared.memory.copy_in(at + layout::SLOT_HEADER_LEN, b"torn");
     assert_eq!(ring.page().unwrap(), [3; 100]);
@@ -171,7 +166,7 @@ proptest! {
         ring.put_page(b"page");
         ring.put_checkpoint(&Checkpoint { offset: 1000, size: Size::DEFAULT, dump: vec![1; 10] });
         for (word, value) in damage {
-            ring.shared().unwrap().memory.word(word * 8).store(value, std::sync::atomic::Ordering::Relaxed);
+            ring.shared().unwrap().memory.word(word * 8).store(value, Ordering::Relaxed);
         }
         drop(ring);
         if let Ok(ring) = Ring::open(memory.as_fd(), Size::DEFAULT) {

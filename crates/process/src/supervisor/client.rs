@@ -2,6 +2,7 @@
 
 use super::channel;
 use super::protocol::{self, Event, MESSAGE_MAX, Request, VERSION};
+use super::vault::Vault;
 use crate::drive::{Parent, Program};
 use crate::fds;
 use crate::ladder::{Ladder, Turn};
@@ -12,9 +13,10 @@ use crate::stage::{StagePipe, Stages};
 use crate::tree::Snapshot;
 use anywire_model::{ExitReason, Io, SessionId, Signal, Size};
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::io;
+use std::mem::Discriminant;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -48,37 +50,6 @@ pub struct Adopted {
     pub orphans: Vec<Orphan>,
 }
 
-/// Memory that the supervisor keeps for the servers.
-#[derive(Debug)]
-pub struct Vault(crate::memory::Memory);
-
-impl Vault {
-    /// Bytes that it holds.
-    pub const LEN: usize = super::parent::VAULT_LEN - 16;
-
-    /// What was saved last; `None` when nothing was, or when it was cut short.
-    #[must_use]
-    pub fn load(&self) -> Option<Vec<u8>> {
-        let len = usize::try_from(self.0.word(0).load(Ordering::Acquire)).ok()?;
-        let mut bytes = Vec::new();
-        if !(1..=Self::LEN).contains(&len) {
-            return None;
-        }
-        self.0.copy_out(16, len, &mut bytes);
-        (crate::memory::checksum(&bytes) == self.0.word(8).load(Ordering::Acquire)).then_some(bytes)
-    }
-
-    /// Saves at most [`Vault::LEN`] bytes. One caller at a time.
-    pub fn save(&self, bytes: &[u8]) {
-        let bytes = &bytes[..bytes.len().min(Self::LEN)];
-        self.0.copy_in(16, bytes);
-        self.0
-            .word(8)
-            .store(crate::memory::checksum(bytes), Ordering::Release);
-        self.0.word(0).store(bytes.len() as u64, Ordering::Release);
-    }
-}
-
 /// A session to be adopted. [`Orphan::adopt`] starts moving its output in the runtime that it is called in.
 #[derive(Debug)]
 pub struct Orphan {
@@ -95,7 +66,7 @@ impl Orphan {
     /// Takes the program over.
     ///
     /// # Errors
-    /// When its descriptors cannot be watched.
+    /// When its descriptors cannot be watched; then the program is ended.
     pub fn adopt(self) -> io::Result<Running> {
         let Self {
             id,
@@ -106,7 +77,8 @@ impl Orphan {
             exit,
             spawn,
         } = self;
-        let running = spawn.run(id, service, pid, ends, log)?;
+        let running = spawn.run(id, service, pid, ends, log);
+        let running = running.inspect_err(|_| spawn.discard(id))?;
         if let Some(reason) = exit {
             spawn.exited(id, reason);
         }
@@ -121,6 +93,8 @@ pub struct Supervised {
     stages: Arc<Stages>,
     waiting: Mutex<HashMap<u64, Waiting>>,
     programs: Mutex<HashMap<SessionId, Known>>,
+    /// Requests that wait for the socket.
+    sending: Mutex<HashSet<(SessionId, Discriminant<Request>)>>,
     tokens: AtomicU64,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -178,7 +152,7 @@ pub fn adopt(socket: OwnedFd) -> io::Result<Adopted> {
     let Ok([vault, page]) = <[OwnedFd; 2]>::try_from(fds) else {
         return Err(unexpected("hello without memory"));
     };
-    let vault = Vault(crate::memory::Memory::map(vault.as_fd())?);
+    let vault = Vault::open(vault.as_fd())?;
     let (mut pipes, mut listeners, mut found) = (Vec::new(), Vec::new(), Vec::new());
     loop {
         match hand.next()? {
@@ -304,6 +278,7 @@ impl Supervised {
             stages,
             waiting: Mutex::default(),
             programs: Mutex::default(),
+            sending: Mutex::default(),
             tokens: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -319,11 +294,18 @@ impl Supervised {
         let mut buffer = vec![0; MESSAGE_MAX];
         loop {
             let mut ready = self.socket.readable().await?;
-            let (len, fds) =
-                match ready.try_io(|socket| channel::receive(socket.as_fd(), &mut buffer)) {
-                    Err(_would_block) => continue,
-                    Ok(received) => received?,
-                };
+            let received = ready.try_io(|socket| channel::receive(socket.as_fd(), &mut buffer));
+            let (len, fds) = match received {
+                Err(_would_block) => continue,
+                Ok(Ok(received)) => received,
+                // Out of descriptors: this one message is lost, and what it was about is told to be.
+                Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                    tracing::error!(%error, "out of descriptors?");
+                    self.fail_all_waiting();
+                    continue;
+                }
+                Ok(Err(error)) => return Err(error),
+            };
             if len == 0 {
                 self.stop.cancel();
                 return Err(io::Error::new(
@@ -355,6 +337,21 @@ impl Supervised {
             return;
         };
         if let Err(Ok(_unwanted)) = to.send(answer) {
+            self.discard(id);
+        }
+    }
+
+    /// It cannot be told which request a lost message answered: all that wait fail, and their programs are ended.
+    fn fail_all_waiting(&self) {
+        let waiting: Vec<Waiting> = self
+            .waiting
+            .lock()
+            .drain()
+            .map(|(_, waiting)| waiting)
+            .collect();
+        for Waiting { id, to } in waiting {
+            let error = "its answer was lost: out of descriptors";
+            let _ = to.send(Err(SpawnError::Supervisor(error.to_owned())));
             self.discard(id);
         }
     }
@@ -400,7 +397,7 @@ impl Supervised {
             .map(|(id, pid)| (id, pid, Ladder::new(now, ORPHAN_GRACE_MS)))
             .collect();
         while !left.is_empty() {
-            let (now, snapshot) = (crate::boottime_ms(), Snapshot::take());
+            let (now, snapshot) = (crate::boottime_ms(), Snapshot::take_everywhere());
             left.retain_mut(|(id, pid, ladder)| {
                 ladder.turn(now, &snapshot, *id, *pid, None) != Turn::Empty
             });
@@ -439,17 +436,25 @@ impl Supervised {
         })
     }
 
-    /// Sends from where waiting is not possible; what does not go at once goes in a task.
-    fn send_soon(&self, request: Request) {
+    /// Sends from where waiting is not possible; what does not go at once goes in a task, one for each session and
+    /// kind of request.
+    fn send_soon(&self, id: SessionId, request: Request) {
         if let Err(error) = self.try_send(&request)
             && error.kind() == io::ErrorKind::WouldBlock
             && let Some(own) = self.own.upgrade()
             && Handle::try_current().is_ok()
+            && self
+                .sending
+                .lock()
+                .insert((id, std::mem::discriminant(&request)))
         {
             self.tasks.spawn(async move {
                 if let Err(error) = own.send(&request).await {
                     tracing::debug!(%error, "telling the supervisor");
                 }
+                own.sending
+                    .lock()
+                    .remove(&(id, std::mem::discriminant(&request)));
             });
         }
     }
@@ -520,19 +525,19 @@ impl Spawn for Supervised {
 
 impl Parent for Supervised {
     fn kill(&self, id: SessionId, reason: ExitReason) {
-        self.send_soon(Request::Kill { id, reason });
+        self.send_soon(id, Request::Kill { id, reason });
     }
 
     fn signal(&self, id: SessionId, signal: Signal) {
-        self.send_soon(Request::Signal { id, signal });
+        self.send_soon(id, Request::Signal { id, signal });
     }
 
     fn close_input(&self, id: SessionId) {
-        self.send_soon(Request::CloseInput { id });
+        self.send_soon(id, Request::CloseInput { id });
     }
 
     fn forget(&self, id: SessionId) {
         self.programs.lock().remove(&id);
-        self.send_soon(Request::Forget { id });
+        self.send_soon(id, Request::Forget { id });
     }
 }

@@ -27,6 +27,8 @@ pub(super) const VAULT_LEN: usize = 8192;
 const LOOK_MS: u64 = 25;
 /// What a stopping server gets to finish with its clients.
 const SERVER_GRACE_MS: u64 = 3_000;
+/// How often orphans are looked for at the end: each look may find the children of the last one's.
+const SWEEPS: usize = 40;
 /// Requests handled before timers and signals get their turn.
 const REQUESTS: usize = 64;
 
@@ -170,6 +172,7 @@ impl Parent {
             self.timers()?;
             self.flush();
         }
+        self.end_strays();
         tracing::info!("stopped");
         Ok(())
     }
@@ -208,6 +211,19 @@ impl Parent {
         }
     }
 
+    /// Ends whatever sessions have left without a trace: orphans are our children.
+    fn end_strays(&mut self) {
+        for _ in 0..SWEEPS {
+            let strays = tree::strays(|_| false);
+            if strays.is_empty() {
+                return;
+            }
+            strays.into_iter().for_each(|pid| kill(pid, Signal::KILL));
+            std::thread::sleep(std::time::Duration::from_millis(LOOK_MS));
+            self.reap();
+        }
+    }
+
     fn next_timer(&self) -> Option<u64> {
         let ladders = self
             .sessions
@@ -226,7 +242,12 @@ impl Parent {
         let now = boottime_ms();
         if self.restart_at.is_some_and(|at| at <= now) {
             self.restart_at = None;
-            self.start_server()?;
+            if let Err(error) = self.start_server() {
+                // Descriptors or processes are used up, perhaps by the very sessions that must be kept: later.
+                let wait = self.backoff.after(0, false).max(LOOK_MS);
+                tracing::error!(%error, wait_ms = wait, "starting a server");
+                self.restart_at = Some(now + wait);
+            }
         }
         self.turn_ladders(now);
         self.advance_stop(now);

@@ -176,33 +176,29 @@ impl Admission {
 
     /// Tries a start code or a ticket; returns the role that it grants.
     pub(crate) fn login(&self, from: IpAddr, secret: Secret<'_>) -> Result<Option<Role>, Refusal> {
+        let code = match secret {
+            // Nobody guesses 128 bits, so a wrong ticket is no guess and must not lock out who has a right one.
+            Secret::Ticket(ticket) => {
+                let mut vault = self.vault.lock();
+                let granted = vault
+                    .redeem(ticket, now_ms())
+                    .ok_or(Refusal::Unauthorized)?;
+                (self.save)(&vault.to_bytes());
+                return Ok(granted);
+            }
+            Secret::Code(code) => code,
+        };
         let now = Instant::now();
-        if let Some(wait) = self.failures.lock().wait(from, now) {
+        let mut failures = self.failures.lock();
+        if let Some(wait) = failures.wait(from, now) {
             return Err(Refusal::Wait(wait));
         }
-        let granted = {
-            let mut vault = self.vault.lock();
-            match secret {
-                Secret::Code(code) => vault.is_start_code(code).then_some(None),
-                Secret::Ticket(ticket) => {
-                    let granted = vault.redeem(ticket, now_ms());
-                    if granted.is_some() {
-                        (self.save)(&vault.to_bytes());
-                    }
-                    granted
-                }
-            }
-        };
-        let mut failures = self.failures.lock();
-        match granted {
-            Some(role) => {
-                failures.forget(from);
-                Ok(role)
-            }
-            None => {
-                failures.failed(from, now);
-                Err(Refusal::Unauthorized)
-            }
+        if self.vault.lock().is_start_code(code) {
+            failures.forget(from);
+            Ok(None)
+        } else {
+            failures.failed(from, now);
+            Err(Refusal::Unauthorized)
         }
     }
 

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
 use tokio::io::AsyncWriteExt;
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected stream.
@@ -66,10 +67,24 @@ impl Socket {
 
     /// Reads what is there: `None` if nothing is, 0 at the end.
     pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        would_block(match self {
+        let read = would_block(match self {
             Self::Tcp(stream) => stream.try_read(buffer),
             Self::Unix(stream) => stream.try_read(buffer),
-        })
+        });
+        if matches!(read, Ok(Some(n)) if 0 < n && n < buffer.len()) {
+            self.drained();
+        }
+        read
+    }
+
+    /// A short read has emptied the socket: what comes later is announced anew, so readiness ends here, without asking
+    /// the kernel a second time.
+    fn drained(&self) {
+        let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        let _ = match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, nothing),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, nothing),
+        };
     }
 
     /// Writes what fits: `None` if nothing does.

@@ -77,7 +77,7 @@ async fn accept_all(
     workers: &[(Handle, CancellationToken)],
     tasks: &TaskTracker,
 ) {
-    let permits = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(limits::connections()));
     let mut backoff = Backoff::default();
     for (worker, shutdown) in workers.iter().cycle() {
         // The permit comes first: what cannot be served stays in the kernel's queue.

@@ -78,9 +78,12 @@ impl Server {
         }
     }
 
-    /// The address of its page. Its name is the port of its first listener, which is on this machine.
+    /// The address of its page: its name is its first listener's address, or only the port if that is on 127.0.0.1.
     pub(super) fn page(&self) -> String {
-        format!("http://127.0.0.1:{}/", self.name)
+        match self.name.parse::<std::net::SocketAddr>() {
+            Ok(address) => format!("http://{address}/"),
+            Err(_) => format!("http://127.0.0.1:{}/", self.name),
+        }
     }
 }
 
