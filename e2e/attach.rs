@@ -1,7 +1,9 @@
 //! Open, type, see, resize, detach: a session as its user meets it, on the page's wire, raw TCP and the command line.
 
 use anywire_model::{ExitReason, Role, Size};
-use anywire_testkit::{Attach, Config, NativeClient, Server, TcpClient, flood, rounds};
+use anywire_testkit::{
+    Attach, Config, NativeClient, Server, TcpClient, flood, processes, rounds, wait_until,
+};
 use std::io::Write as _;
 use std::process::{Output, Stdio};
 
@@ -302,4 +304,33 @@ async fn the_command_line_detaches_from_a_terminal() {
     terminal.see("as before").await;
     program.send("echo and li''ving\r");
     program.see("and living").await;
+}
+
+/// A program that ends while its reader is far behind: what lies in its pipe still comes, however late it is taken.
+#[tokio::test]
+async fn a_slow_reader_gets_the_end_of_a_pipe_that_is_long_closed() {
+    const LINES: u64 = 140_000;
+    let config = Config::new(env!("CARGO_BIN_EXE_anywire")).pipe();
+    let server = config.producer(&["flood-exit", &LINES.to_string()]).start();
+    let since = Attach {
+        since: Some(0),
+        ..Attach::default()
+    };
+    let mut client = NativeClient::attach(&server, since).await.flood();
+    let session = client.session();
+    // Whoever gives input paces the program; this one takes nothing for a while.
+    client.send(" ");
+    client.push().await;
+    let pid = server.program(&session).await.expect("the program runs");
+    wait_until("the program's end", || {
+        (!processes::is_alive(pid)).then_some(())
+    })
+    .await;
+    // Longer than the server waits for children that hold the pipe.
+    tokio::time::sleep(std::time::Duration::from_millis(1300)).await;
+    let exit = client.exit().await;
+    assert_eq!(
+        (exit.code, exit.offset),
+        ((LINES % 256) as i32, LINES * flood::LINE)
+    );
 }

@@ -136,7 +136,10 @@ impl Program {
     pub(crate) async fn drive(self: Arc<Self>) {
         let result = match &self.ends {
             AsyncEnds::Pty(master) => self.drive_pty(master).await,
-            AsyncEnds::Pipe { stdout, stderr, .. } => self.drive_pipes(stdout, stderr).await,
+            // Boxed, so that a terminal's driver is not as large as this one.
+            AsyncEnds::Pipe { stdout, stderr, .. } => {
+                Box::pin(self.drive_pipes(stdout, stderr)).await
+            }
         };
         match result {
             Ok(reason) => self.ring.end(reason),
@@ -167,13 +170,16 @@ impl Program {
                     }
                 }
                 // Without a slave a terminal reads as ended, and stays ready, until somebody opens it again.
-                (Moved::Ended(_), None) => {
-                    tokio::select! {
-                        () = self.exit.told.notified() => {}
-                        () = tokio::time::sleep(HUNG_UP) => {}
-                    }
-                }
+                (Moved::Ended(_), None) => Box::pin(self.hung_up()).await,
             }
+        }
+    }
+
+    /// A moment, or the program's end. Boxed by its caller: a timer is large, and this is rare.
+    async fn hung_up(&self) {
+        tokio::select! {
+            () = self.exit.told.notified() => {}
+            () = tokio::time::sleep(HUNG_UP) => {}
         }
     }
 

@@ -167,11 +167,14 @@ impl Inner {
 
 /// Feeds the filter the shortest beginning of `piece` that leaves `given` bytes, and returns its length.
 fn prefix(filter: &mut ReplyFilter, piece: &[u8], given: usize) -> usize {
-    let mut kept = Vec::new();
-    let mut used = 0;
-    while kept.len() < given && used < piece.len() {
-        filter.feed(&piece[used..=used], &mut kept);
-        used += 1;
+    let before = filter.clone();
+    for used in given..=piece.len() {
+        let mut kept = Vec::new();
+        *filter = before.clone();
+        filter.feed(&piece[..used], &mut kept);
+        if kept.len() >= given {
+            return used;
+        }
     }
-    used
+    piece.len()
 }

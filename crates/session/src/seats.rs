@@ -45,6 +45,8 @@ impl Seats {
         let key = self.next_key;
         seat.key = key;
         let size = seat.size.filter(|_| seat.role.may_write());
+        // Most sessions have one attachment: no room for three more that never come.
+        self.seats.reserve_exact(1);
         self.seats.push(seat);
         if size.is_some() {
             self.sizer = Some(key);

@@ -466,3 +466,166 @@ async fn gone(registry: &anywire_session::Registry) {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
 }
+
+#[tokio::test]
+async fn more_resizes_than_marks_are_kept_stop_nobody() {
+    // Once an idle attachment beside such a burst span for ever: its next mark was gone, and it waited for it.
+    let (_registry, session, script) = session(64 << 10, Io::Pty).await;
+    let mut idle = session.attach(options(Start::Oldest)).unwrap();
+    let mut typist = session.attach(options(Start::Oldest)).unwrap();
+    let burst = anywire_process::ring::MARKS_MAX + 1000;
+    for n in 0..burst {
+        let size = Size {
+            cols: 80 + (n % 2) as u16,
+            rows: 24,
+        };
+        typist.apply(Intent::Resize(size)).unwrap();
+    }
+    script.write(b"after").await;
+    let mut buf = Vec::new();
+    while !buf.ends_with(b"after") {
+        next(&mut idle, &mut buf, 100).await;
+    }
+    let nothing = tokio::time::timeout(std::time::Duration::from_millis(20), idle.ready()).await;
+    assert!(nothing.is_err(), "it waits, and lets others run");
+    let mut late = session.attach(options(Start::Screen)).unwrap();
+    let Output::Keyframe { dump, .. } = next(&mut late, &mut Vec::new(), 100).await else {
+        panic!()
+    };
+    assert!(String::from_utf8_lossy(&dump).contains("after"));
+}
+
+#[tokio::test]
+async fn each_of_many_unattended_queries_is_answered() {
+    // Once the answer to the first one hid a second one that came while the screen was drawn.
+    let (_registry, _session, script) = session(64 << 10, Io::Pty).await;
+    for n in 1..=20 {
+        script.write(b"x\x1b[6n").await;
+        let answered = async {
+            while script.input().iter().filter(|byte| **byte == b'R').count() < n {
+                tokio::task::yield_now().await;
+            }
+        };
+        let answered = tokio::time::timeout(std::time::Duration::from_secs(10), answered).await;
+        answered.unwrap_or_else(|_| panic!("query {n} has no answer"));
+        if n == 10 {
+            // Two in a row, the second one before the first was looked at.
+            script.log.append(b"");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_paste_beside_a_reply_is_taken_to_the_last_byte() {
+    // Once a full input queue swallowed what followed a reply that was taken out.
+    let (_registry, session, script) = session(64 << 10, Io::Pty).await;
+    let _asked = session.attach(options(Start::Oldest)).unwrap();
+    let mut other = session.attach(options(Start::Oldest)).unwrap();
+    let mut paste = b"\x1b[?1;2c".to_vec();
+    paste.extend(reference(0, 5000));
+    let mut rest = &paste[..];
+    while !rest.is_empty() {
+        script.take_at_most(700);
+        let Applied::Taken(taken) = other
+            .apply(Intent::Input {
+                offset: None,
+                bytes: rest,
+            })
+            .unwrap()
+        else {
+            panic!()
+        };
+        rest = &rest[taken..];
+    }
+    let input = script.input();
+    assert!(input.ends_with(&reference(4000, 1000)));
+    assert_eq!(input.len(), 5000, "without the reply");
+}
+
+#[tokio::test]
+async fn input_of_a_pipe_is_data_to_the_last_escape() {
+    let (_registry, session, script) = session(64 << 10, Io::Pipe).await;
+    let _page = session.attach(options(Start::Oldest)).unwrap();
+    let mut file = session
+        .attach(Attach {
+            answers: false,
+            ..options(Start::Oldest)
+        })
+        .unwrap();
+    let bytes = b"\x1b[?1;2c\x1b[I\x1b[5;7R\x00\xff";
+    file.apply(Intent::Input {
+        offset: None,
+        bytes,
+    })
+    .unwrap();
+    assert_eq!(script.input(), bytes);
+}
+
+#[tokio::test]
+async fn more_typists_than_counters_in_memory_keep_their_counts() {
+    let (_registry, session, script) = session(64 << 10, Io::Pty).await;
+    let client = |n| Attach {
+        client: Some(n),
+        ..options(Start::Now)
+    };
+    let mut typists: Vec<_> = (1..=20)
+        .map(|n| session.attach(client(n)).unwrap())
+        .collect();
+    for round in 0..3 {
+        for typist in &mut typists {
+            let taken = typist.apply(Intent::Input {
+                offset: Some(round),
+                bytes: b"x",
+            });
+            assert_eq!(taken, Ok(Applied::Taken(1)));
+        }
+    }
+    typists.clear();
+    assert_eq!(session.attach(client(1)).unwrap().welcome().input, 3);
+    assert_eq!(script.input().len(), 60);
+}
+
+#[tokio::test]
+async fn after_a_crash_a_viewer_does_not_open_the_gate_for_a_typists_bytes() {
+    let (_registry, session, script) = session(64 << 10, Io::Pipe).await;
+    let client = Attach {
+        client: Some(5),
+        lag: Lag::Block,
+        ..options(Start::Oldest)
+    };
+    let mut typist = session.attach(client.clone()).unwrap();
+    typist
+        .apply(Intent::Input {
+            offset: Some(0),
+            bytes: b"go",
+        })
+        .unwrap();
+    script.write(&reference(0, 60_000)).await;
+    let next_script = script.after_crash();
+    let registry = registry(&next_script, Io::Pipe);
+    let session = registry.adopt(next_script.running(session.id(), Io::Pipe));
+    let _viewer = session
+        .attach(Attach {
+            role: Role::Viewer,
+            ..options(Start::Now)
+        })
+        .unwrap();
+    let flood = reference(60_000, 1 << 20);
+    let written = next_script.write(&flood);
+    tokio::pin!(written);
+    assert!(
+        futures_poll(&mut written).await.is_none(),
+        "the program waits for its typist"
+    );
+    let mut back = session
+        .attach(Attach {
+            start: Start::Since(0),
+            ..client
+        })
+        .unwrap();
+    let mut buf = Vec::new();
+    assert!(matches!(
+        next(&mut back, &mut buf, 100).await,
+        Output::Bytes { offset: 0, .. }
+    ));
+}

@@ -6,7 +6,7 @@
 //! supervisor, and the other way round.
 //!
 //! Reading order: [`protocol`] what is said, `channel` how it travels, `parent` the supervisor's loop with `held` what
-//! it keeps of a session and `restart` when the next server starts, [`client`] the server's end, `vault` its secrets.
+//! it keeps of a session and `restart` when the next server starts, `signals` what wakes it, [`client`] the server's end, `vault` its secrets.
 
 mod channel;
 pub mod client;
@@ -14,6 +14,7 @@ mod held;
 mod parent;
 pub mod protocol;
 mod restart;
+mod signals;
 mod vault;
 
 pub use client::{Adopted, Supervised};

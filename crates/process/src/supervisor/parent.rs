@@ -4,6 +4,7 @@ use super::channel;
 use super::held::Held;
 use super::protocol::{self, Event, MESSAGE_MAX, Request, VERSION};
 use super::restart::Backoff;
+use super::signals::Signals;
 use crate::boottime_ms;
 use crate::launch::{self, Recipe};
 use crate::local::reason;
@@ -12,12 +13,10 @@ use crate::tree::{self, Snapshot};
 use anywire_model::{ExitReason, SessionId, Size};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -97,39 +96,6 @@ struct Stop {
     /// When the server is ended, ready or not.
     server_at: Option<u64>,
     urgent: bool,
-}
-
-struct Signals {
-    children: UnixStream,
-    ends: UnixStream,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        let pipe = |signals: &[i32]| -> io::Result<UnixStream> {
-            let (read, write) = UnixStream::pair()?;
-            read.set_nonblocking(true)?;
-            write.set_nonblocking(true)?;
-            for signal in signals {
-                signal_hook::low_level::pipe::register(*signal, write.try_clone()?)?;
-            }
-            Ok(read)
-        };
-        Ok(Self {
-            children: pipe(&[SIGCHLD])?,
-            ends: pipe(&[SIGTERM, SIGINT, SIGHUP])?,
-        })
-    }
-
-    /// Empties a pipe; whether there was anything.
-    fn take(mut pipe: &UnixStream) -> bool {
-        let mut scrap = [0; 64];
-        let mut any = false;
-        while matches!(pipe.read(&mut scrap), Ok(len) if len > 0) {
-            any = true;
-        }
-        any
-    }
 }
 
 impl Parent {

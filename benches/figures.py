@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Figures that the load ruler does not take: memory of idle sessions and of the supervisor, the gap after `kill -9`,
+coloured output against plain, and the time to the first listener. One line each. Loopback only; ends what it starts.
+
+    benches/figures.py target/release/anywire
+"""
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+BINARY = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "target/release/anywire")
+FOLDER = tempfile.TemporaryDirectory(prefix="anywire-figures-")
+
+
+class Server:
+    def __init__(self, *command, pipe=False):
+        env = dict(os.environ, ANYWIRE_RUNTIME_DIR=FOLDER.name, ANYWIRE_GRACE="0.2")
+        flags = ["--no-auth", "-l", "tcp://127.0.0.1:0"] + (["--pipe"] if pipe else [])
+        self.started = time.monotonic()
+        self.process = subprocess.Popen([BINARY, "serve", *flags, "--", *command], stdout=subprocess.PIPE, env=env)
+        self.port = int(self.process.stdout.readline().decode().strip().rsplit(":", 1)[1])
+        self.start_seconds = time.monotonic() - self.started
+
+    def connect(self):
+        connection = socket.create_connection(("127.0.0.1", self.port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def server(self):
+        while True:
+            pid = self.process.pid
+            for child in open(f"/proc/{pid}/task/{pid}/children").read().split():
+                try:
+                    if b"__server" in open(f"/proc/{child}/cmdline", "rb").read():
+                        return int(child)
+                except OSError:
+                    pass
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(30)
+
+
+def status(pid, key):
+    lines = open(f"/proc/{pid}/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key + ":"))
+
+
+def cpu(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def start():
+    seconds = []
+    for _ in range(9):
+        server = Server("cat")
+        seconds.append(server.start_seconds)
+        server.stop()
+    print(f"start to first listener: {statistics.median(seconds) * 1000:.0f} ms (median of 9)")
+
+
+def idle(count=1000):
+    server = Server("cat")
+    warm = [server.connect() for _ in range(20)]
+    time.sleep(1)
+    worker = server.server()
+    keys = ("RssAnon", "RssShmem", "Threads")
+    before = [status(worker, key) for key in keys] + [status(server.process.pid, "RssAnon")]
+    connections = [server.connect() for _ in range(count)]
+    while len(open(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read().split()) < count + 21:
+        time.sleep(0.1)
+    time.sleep(2)
+    after = [status(worker, key) for key in keys] + [status(server.process.pid, "RssAnon")]
+    per = [(b - a) / count for a, b in zip(before, after)]
+    print(f"idle terminal session ({count}, over tcp): server RssAnon {per[0]:.2f} KiB, shared {per[1]:.2f} KiB, "
+          f"threads {after[2] - before[2]:+d}; supervisor {before[3]} KiB + {per[3]:.2f} KiB a session")
+    for connection in warm + connections:
+        connection.close()
+    server.stop()
+
+
+def gap(sessions=100, kills=15):
+    server = Server("cat")
+    connections = [server.connect() for _ in range(sessions)]
+    time.sleep(1)
+    gaps = []
+    for _ in range(kills):
+        worker = server.server()
+        killed = time.monotonic()
+        os.kill(worker, 9)
+        while True:
+            try:
+                probe = server.connect()
+                probe.settimeout(5)
+                probe.sendall(b"x\n")
+                if probe.recv(16):
+                    break
+            except OSError:
+                time.sleep(0.001)
+        gaps.append(time.monotonic() - killed)
+        connections.append(probe)
+        time.sleep(0.3)
+    print(f"service gap after kill -9, {sessions} sessions and more: "
+          f"{statistics.median(gaps) * 1000:.0f} ms (median of {kills}, worst {max(gaps) * 1000:.0f} ms)")
+    server.stop()
+
+
+def corpus(coloured):
+    lines = []
+    for n in range(60_000):
+        name = f"some-folder-{n:06}"
+        lines.append(f"drwxr-xr-x 2 root root 4096 Nov 21 03:15 \x1b[0m\x1b[01;34m{name}\x1b[0m/ and \x1b[01;32mrun.sh\x1b[0m*"
+                     if coloured else f"drwxr-xr-x 2 root root 4096 Nov 21 03:15 {name}/ and run.sh* {'x' * 27}")
+    path = os.path.join(FOLDER.name, "coloured" if coloured else "plain")
+    with open(path, "w") as file:
+        file.write("\n".join(lines) + "\n")
+    return path
+
+
+def colours(rounds=5):
+    paths = [corpus(False), corpus(True)]
+    costs = {path: [] for path in paths}
+    for _ in range(rounds):
+        for path in paths:
+            server = Server("sh", "-c", f"read go; for i in 1 2 3 4 5 6; do cat {path}; done; echo END''_MARK; cat")
+            connection = server.connect()
+            time.sleep(0.3)
+            worker = server.server()
+            before = cpu(worker)
+            connection.sendall(b"\n")
+            got, tail = 0, b""
+            while b"END_MARK" not in tail:
+                data = connection.recv(1 << 18)
+                got += len(data)
+                tail = (tail + data)[-64:]
+            costs[path].append((cpu(worker) - before) / (got / 1e9))
+            connection.close()
+            server.stop()
+    plain, coloured = (statistics.median(costs[path]) for path in paths)
+    print(f"output without a keyframe asked: plain {plain:.2f} s/GB, coloured {coloured:.2f} s/GB, "
+          f"ratio {coloured / plain:.2f} (medians of {rounds})")
+
+
+for figure in (start, idle, gap, colours):
+    figure()
