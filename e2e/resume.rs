@@ -161,3 +161,43 @@ async fn past_the_ring_pipes_get_a_named_gap() {
     assert_eq!(late.lost + late.out.len() as u64, total);
     flood::check(late.lost, &late.out);
 }
+
+/// A flood, somebody who watches it without ever reading, and somebody who wants it to stop.
+#[tokio::test]
+async fn ctrl_c_ends_a_flood_at_once_beside_a_viewer_that_never_reads() {
+    let server = shell().start();
+    let mut typist = NativeClient::attach(
+        &server,
+        Attach {
+            since: Some(0),
+            ..Attach::default()
+        },
+    )
+    .await;
+    let session = typist.session();
+    let _stuck = NativeClient::attach(
+        &server,
+        Attach {
+            role: Some(anywire_model::Role::Viewer),
+            ..Attach::to(&session)
+        },
+    )
+    .await;
+    let mut slowest = std::time::Duration::ZERO;
+    for round in 0..5 {
+        typist.send("yes\r");
+        let start = typist.next();
+        typist
+            .until("a few megabytes", |client| {
+                client.next() > start + (3 << 20)
+            })
+            .await;
+        typist.forget();
+        let pressed = std::time::Instant::now();
+        typist.send(format!("\x03echo st''opped{round}\r"));
+        typist.see(&format!("stopped{round}")).await;
+        slowest = slowest.max(pressed.elapsed());
+    }
+    // Generous towards an unoptimised build on a busy machine; what the server takes is far less.
+    assert!(slowest.as_millis() < 200, "{slowest:?}");
+}

@@ -1,7 +1,6 @@
 //! A storm of `kill -9`: the server dies again and again at random moments of one flood, and its client, which resumes
 //! each time, has every byte once.
 
-use anywire_codec::dialect::native::Client;
 use anywire_testkit::{Attach, Config, NativeClient, Rng, processes, rounds};
 
 /// Output between two kills, at most.
@@ -22,11 +21,11 @@ async fn storm(pipe: bool) {
         .await
         .expect("the program runs");
     let started = processes::stat(program).expect("it is there").started;
-    // Whoever gives input paces the program, so that it cannot outrun a slow test; it need not be said again.
-    client.message(&Client::Input {
-        offset: 0,
-        bytes: b"",
-    });
+    // Whoever gives input paces the program, so that it cannot outrun a slow test. The terminal is raw by its first output.
+    client
+        .until("the first output", |client| client.next() > 0)
+        .await;
+    client.send(" ");
     for _ in 0..rounds(50) {
         let point = client.next() + rng.below(STRIDE);
         client

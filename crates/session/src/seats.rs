@@ -142,6 +142,14 @@ impl Seats {
         stuck
     }
 
+    /// How far the pacer has taken output, if this is the pacer and it may slow the program.
+    pub(crate) fn pacer_cursor(&self, key: u64) -> Option<Offset> {
+        let seat = self
+            .get(key)
+            .filter(|seat| self.pacer == Some(key) && seat.lag == Lag::Block)?;
+        Some(seat.cursor)
+    }
+
     pub(crate) fn lag(&self, key: u64) -> Lag {
         self.get(key).map_or(Lag::Resync, |seat| seat.lag)
     }

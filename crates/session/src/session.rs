@@ -21,7 +21,8 @@ use tokio_util::task::TaskTracker;
 const ATTACHMENTS: usize = 256;
 /// How long a session waits for its first attachment, also after a crash of the server.
 const FIRST_ATTACH: Duration = Duration::from_secs(60);
-/// How long after a crash a program waits for its clients before the ring drops what they may not have.
+/// How long a program waits for a client that had typed, after a crash or a lost connection, before the ring drops what
+/// that client may not have.
 const HOLD: Duration = Duration::from_secs(2);
 /// Unattended output that is searched for queries at once; of a larger burst only the end counts.
 const SCAN: usize = 64 << 10;
@@ -80,8 +81,7 @@ pub(crate) struct State {
     ended_at: Option<Instant>,
     /// Somebody has taken all of the output and the end.
     told: bool,
-    /// Until a client that had typed is back after a crash, or for a moment, the program may fill the ring no further
-    /// than this.
+    /// Until a client that had typed is back, or for a moment, the program may fill the ring no further than this.
     hold: Option<(Offset, Instant)>,
     unattended: Option<Unattended>,
 }
@@ -268,6 +268,11 @@ impl Inner {
 
     pub(crate) fn leave(&self, key: u64, resumable: bool) {
         let mut state = self.state.lock();
+        if let Some(cursor) = state.seats.pacer_cursor(key).filter(|_| resumable) {
+            // It may be back in a moment, and more may have been on its way than it got.
+            let limit = cursor.saturating_add(self.log().capacity() / 4);
+            state.hold = Some((limit, Instant::now() + HOLD));
+        }
         if let Some(size) = state.seats.leave(key) {
             self.set_size(&mut state, size);
         }

@@ -629,3 +629,51 @@ async fn after_a_crash_a_viewer_does_not_open_the_gate_for_a_typists_bytes() {
         Output::Bytes { offset: 0, .. }
     ));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_typist_who_loses_the_connection_for_a_moment_loses_no_byte_of_a_flood() {
+    let (registry, session, script) = session(256 << 10, Io::Pipe).await;
+    let client = Attach {
+        client: Some(5),
+        lag: Lag::Block,
+        ..options(Start::Oldest)
+    };
+    let mut typist = session.attach(client.clone()).unwrap();
+    typist
+        .apply(Intent::Input {
+            offset: Some(0),
+            bytes: b"go",
+        })
+        .unwrap();
+    let flood = reference(0, 2 << 20);
+    let written = script.write(&flood);
+    tokio::pin!(written);
+    assert!(futures_poll(&mut written).await.is_none());
+    let mut buf = Vec::new();
+    next(&mut typist, &mut buf, 100_000).await;
+    drop(typist);
+    assert!(
+        futures_poll(&mut written).await.is_none(),
+        "the program waits for a moment"
+    );
+    let mut back = session
+        .attach(Attach {
+            start: Start::Since(buf.len() as u64),
+            ..client
+        })
+        .unwrap();
+    let at = buf.len() as u64;
+    let got = next(&mut back, &mut buf, 1000).await;
+    assert!(
+        matches!(got, Output::Bytes { offset, .. } if offset == at),
+        "{got:?}"
+    );
+    assert_eq!(buf, reference(0, buf.len()));
+    // Who does not come back is not waited for.
+    drop(back);
+    tokio::select! {
+        () = registry.sweep() => {}
+        () = &mut written => {}
+    }
+    assert_eq!(script.log.head(), 2 << 20);
+}

@@ -17,9 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
 
 /// Scripts, styles and connections of our own origin only, nothing inline, no frames around us.
-const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
-     connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'";
+const CSP: &str = include_str!("../../../../web/CSP.txt");
 
 /// Judges a request, and if it may pass leaves its principal with it.
 pub(super) async fn gate(
