@@ -1,13 +1,13 @@
 //! `anywire echo`: the echo handler on any wire, in one process.
 
 use crate::config::MAX_SESSIONS;
-use crate::listener::{ListenUrl, Listener, Scheme};
+use crate::listener::{self, ListenUrl, Listener};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_handler::Echo;
 use anywire_model::Role;
 use anywire_session::{Policy, Registry, Settings};
-use anywire_wire::admit::{self, Options};
+use anywire_wire::admit::Options;
 use anywire_wire::{Admission, Context, Target};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -56,13 +56,7 @@ async fn serve(listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
             max_sessions: MAX_SESSIONS,
         },
     );
-    let web = listeners
-        .iter()
-        .filter(|listener| listener.scheme() == Scheme::Http);
-    let hosts = web
-        .filter_map(Listener::address)
-        .flat_map(admit::loopback_hosts)
-        .collect();
+    let hosts = listener::hosts(&listeners);
     // An echo gives nothing away that its client did not bring; foreign pages are refused all the same.
     let admission = Admission::new(Options {
         auth: false,

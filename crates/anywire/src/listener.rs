@@ -85,6 +85,15 @@ impl ListenUrl {
     }
 }
 
+/// The values of `Host` under which the page is reached on these listeners.
+pub(crate) fn hosts(listeners: &[Listener]) -> Vec<String> {
+    let web = |listener: &&Listener| listener.scheme() == Scheme::Http;
+    let addresses = listeners.iter().filter(web).filter_map(Listener::address);
+    addresses
+        .flat_map(anywire_wire::admit::loopback_hosts)
+        .collect()
+}
+
 impl Listener {
     pub(crate) fn unix(socket: UnixListener) -> Self {
         Self {

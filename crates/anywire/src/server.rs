@@ -3,14 +3,14 @@
 //! It adopts what an earlier server left, serves every listener on the workers, and goes when it is told to.
 
 use crate::config::{Config, MAX_SESSIONS};
-use crate::listener::{Listener, Scheme};
+use crate::listener::{self, Listener, Scheme};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_model::Role;
 use anywire_process::supervisor::client::{self, Orphan};
 use anywire_process::supervisor::{Adopted, Supervised, Vault};
 use anywire_session::{Registry, Settings};
-use anywire_wire::admit::{self, Options};
+use anywire_wire::admit::Options;
 use anywire_wire::{Admission, Context, Target};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -105,13 +105,7 @@ fn adopt(registry: &Registry, orphans: Vec<Orphan>, workers: &[Handle]) {
 }
 
 fn admission(auth: bool, listeners: &[Listener], vault: Vault) -> Admission {
-    let web = listeners
-        .iter()
-        .filter(|listener| listener.scheme() == Scheme::Http);
-    let hosts = web
-        .filter_map(Listener::address)
-        .flat_map(admit::loopback_hosts)
-        .collect();
+    let hosts = listener::hosts(listeners);
     let kept = vault.load();
     Admission::new(Options {
         auth,

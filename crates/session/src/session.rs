@@ -306,21 +306,25 @@ impl Inner {
         }
     }
 
-    /// Lets the program write as far as pacer and ring allow.
-    pub(crate) fn open_gate(&self, state: &State) {
+    /// How far the program may write: the pacer, the screen and who may be back in a moment have a say.
+    fn limit(&self, state: &State) -> Offset {
         let hold = state.hold.map_or(Offset::MAX, |(limit, _)| limit);
         let drawn = self.checkpoint_limit.load(Ordering::Acquire);
-        self.running
-            .control
-            .allow(state.seats.pace_limit().min(drawn).min(hold));
+        state.seats.pace_limit().min(drawn).min(hold)
+    }
+
+    /// Lets the program write that far, and has the log's growth watched.
+    pub(crate) fn open_gate(&self, state: &State) {
+        self.running.control.allow(self.limit(state));
         // The keeper starts drawing when half of the ring has not been seen by a screen.
         let half = self.log().capacity() / 2;
-        let drawn = self
-            .checkpoint_limit
-            .load(Ordering::Acquire)
-            .saturating_sub(half);
-        self.log()
-            .watch_from(if state.unattended.is_some() { 0 } else { drawn });
+        let drawn = self.checkpoint_limit.load(Ordering::Acquire);
+        let watched = if state.unattended.is_some() {
+            0
+        } else {
+            drawn.saturating_sub(half)
+        };
+        self.log().watch_from(watched);
     }
 
     /// Keeps track of whether anybody answers the program's queries to its terminal.
@@ -341,11 +345,8 @@ impl Inner {
     pub(crate) fn took(&self, key: u64, cursor: Offset) {
         let mut state = self.state.lock();
         state.seats.took(key, cursor);
-        let limit = state.seats.pace_limit();
-        if limit != Offset::MAX {
-            self.running
-                .control
-                .allow(limit.min(self.checkpoint_limit.load(Ordering::Acquire)));
+        if state.seats.pace_limit() != Offset::MAX {
+            self.running.control.allow(self.limit(&state));
         }
         self.release(&state);
     }
