@@ -80,14 +80,7 @@ async fn pipes_keep_standard_error_apart() {
         .pipe()
         .producer(&["both", "20000"])
         .start();
-    let mut client = NativeClient::attach(
-        &server,
-        Attach {
-            since: Some(0),
-            ..Attach::default()
-        },
-    )
-    .await;
+    let mut client = NativeClient::open(&server).await;
     let exit = client.exit().await;
     let whole = flood::bytes(0, 20_000 * flood::LINE);
     assert_eq!(
@@ -126,15 +119,7 @@ async fn a_program_that_exits_at_once_loses_nothing() {
         let server = if pipe { config.pipe() } else { config }.start();
         let memfds = server.memfds();
         for _ in 0..rounds(20) {
-            let mut client = NativeClient::attach(
-                &server,
-                Attach {
-                    since: Some(0),
-                    ..Attach::default()
-                },
-            )
-            .await
-            .flood();
+            let mut client = NativeClient::open(&server).await.flood();
             let exit = client.exit().await;
             assert_eq!((exit.code, exit.offset), (301 % 256, 301 * flood::LINE));
         }

@@ -17,15 +17,7 @@ async fn flood_survives(pipe: bool) {
     let memfds = server.memfds();
     let total = (LINES + 3) * flood::LINE;
     for round in 0..rounds(10) {
-        let mut client = NativeClient::attach(
-            &server,
-            Attach {
-                since: Some(0),
-                ..Attach::default()
-            },
-        )
-        .await
-        .flood();
+        let mut client = NativeClient::open(&server).await.flood();
         let id = client.session();
         let before = server
             .program(&id)
@@ -79,15 +71,7 @@ async fn a_kill_at_each_point_of_a_transfer_loses_nothing() {
                 .variable("ANYWIRE_KILL_AT", point);
             let server = if pipe { config.pipe() } else { config }.start();
             let first = server.server_pid();
-            let mut client = NativeClient::attach(
-                &server,
-                Attach {
-                    since: Some(0),
-                    ..Attach::default()
-                },
-            )
-            .await
-            .flood();
+            let mut client = NativeClient::open(&server).await.flood();
             let exit = client.exit().await;
             assert_eq!(
                 (exit.code, exit.offset),
@@ -105,14 +89,7 @@ async fn input_is_taken_at_most_once(pipe: bool) {
     for _ in 0..rounds(5) {
         let config = Config::new(env!("CARGO_BIN_EXE_anywire")).producer(&["count"]);
         let server = if pipe { config.pipe() } else { config }.start();
-        let mut client = NativeClient::attach(
-            &server,
-            Attach {
-                since: Some(0),
-                ..Attach::default()
-            },
-        )
-        .await;
+        let mut client = NativeClient::open(&server).await;
         client.see("ready").await;
         let mut typed = Vec::new();
         for _ in 0..1 + rng.below(3) {

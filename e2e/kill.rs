@@ -9,14 +9,7 @@ async fn start(arguments: &[&str]) -> (Server, usize, NativeClient) {
         .producer(arguments)
         .start();
     let memfds = server.memfds();
-    let mut client = NativeClient::attach(
-        &server,
-        Attach {
-            since: Some(0),
-            ..Attach::default()
-        },
-    )
-    .await;
+    let mut client = NativeClient::open(&server).await;
     client.see("ready").await;
     (server, memfds, client)
 }
@@ -72,14 +65,7 @@ async fn a_background_job_that_holds_the_terminal_delays_no_exit() {
     for pipe in [false, true] {
         let config = Config::new(env!("CARGO_BIN_EXE_anywire")).producer(&["hold-slave", "6"]);
         let server = if pipe { config.pipe() } else { config }.start();
-        let mut client = NativeClient::attach(
-            &server,
-            Attach {
-                since: Some(0),
-                ..Attach::default()
-            },
-        )
-        .await;
+        let mut client = NativeClient::open(&server).await;
         let exit = client.exit().await;
         assert_eq!(exit.reason, ExitReason::Code { code: 6 });
         assert!(client.out.starts_with(b"ready "), "{:?}", client.out);

@@ -89,6 +89,22 @@ impl NativeClient {
             .unwrap_or_else(|error| panic!("{error}\n{}", server.log()))
     }
 
+    /// Opens a new session and wants its output from the first byte.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub async fn open(server: &Server) -> Self {
+        let since = Some(0);
+        Self::attach(
+            server,
+            Attach {
+                since,
+                ..Attach::default()
+            },
+        )
+        .await
+    }
+
     /// Attaches as somebody.
     ///
     /// # Errors
