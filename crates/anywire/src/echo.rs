@@ -8,7 +8,7 @@ use anywire_handler::Echo;
 use anywire_model::Role;
 use anywire_session::{Policy, Registry, Settings};
 use anywire_wire::admit::Options;
-use anywire_wire::{Admission, Context, Target};
+use anywire_wire::{Admission, Context, Listener as Rules, Target};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -59,7 +59,6 @@ async fn serve(listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
     let hosts = listener::hosts(&listeners);
     // An echo gives nothing away that its client did not bring; foreign pages are refused all the same.
     let admission = Admission::new(Options {
-        auth: false,
         hosts,
         vault: None,
         save: Box::new(|_| ()),
@@ -67,10 +66,13 @@ async fn serve(listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
     let context = Context {
         registry: registry.clone(),
         admission: Arc::new(admission),
-        target: Target::New {
-            service: SERVICE.to_owned(),
+        listener: Rules {
+            auth: false,
+            default_role: Role::Writer,
+            ..Rules::new(Target::New {
+                service: SERVICE.to_owned(),
+            })
         },
-        default_role: Role::Writer,
     };
     let shutdown = CancellationToken::new();
     let mut wires = JoinSet::new();

@@ -1,7 +1,7 @@
 //! Listeners: from the URL on the command line to a socket that listens.
 
 use anyhow::{Context as _, Result, bail};
-use anywire_wire::Bound;
+use anywire_wire::{Bound, Listening, Protocol};
 use std::fmt;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::os::fd::OwnedFd;
@@ -139,11 +139,12 @@ impl Listener {
     }
 
     pub(crate) fn into_bound(self) -> Bound {
-        match self.scheme {
-            Scheme::Http => Bound::Http(self.fd.into()),
-            Scheme::Tcp => Bound::Tcp(self.fd.into()),
-            Scheme::Unix => Bound::UnixHttp(self.fd.into()),
-        }
+        let (socket, protocol) = match self.scheme {
+            Scheme::Http => (Listening::Tcp(self.fd.into()), Protocol::Http),
+            Scheme::Tcp => (Listening::Tcp(self.fd.into()), Protocol::Raw),
+            Scheme::Unix => (Listening::Unix(self.fd.into()), Protocol::Http),
+        };
+        Bound { socket, protocol }
     }
 }
 

@@ -11,7 +11,7 @@ use anywire_process::supervisor::client::{self, Orphan};
 use anywire_process::supervisor::{Adopted, Supervised, Vault};
 use anywire_session::{Registry, Settings};
 use anywire_wire::admit::Options;
-use anywire_wire::{Admission, Context, Target};
+use anywire_wire::{Admission, Context, Listener as Rules, Target};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -63,17 +63,20 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
         .into_iter()
         .map(|(name, fd)| Listener::from_parts(&name, fd))
         .collect::<Result<_>>()?;
-    let admission = Arc::new(admission(config.auth, &listeners, vault));
+    let admission = Arc::new(admission(&listeners, vault));
     let context = Context {
         registry: registry.clone(),
         admission: admission.clone(),
-        target: Target::New {
-            service: config.service,
+        listener: Rules {
+            auth: config.auth,
+            default_role: Role::Owner,
+            ..Rules::new(Target::New {
+                service: config.service,
+            })
         },
-        default_role: Role::Owner,
     };
     if epoch == 1 {
-        announce(&listeners, &admission);
+        announce(&listeners, &admission, config.auth);
     }
     spawn.ready().await.context("telling the supervisor")?;
     let shutdown = CancellationToken::new();
@@ -104,11 +107,10 @@ fn adopt(registry: &Registry, orphans: Vec<Orphan>, workers: &[Handle]) {
     }
 }
 
-fn admission(auth: bool, listeners: &[Listener], vault: Vault) -> Admission {
+fn admission(listeners: &[Listener], vault: Vault) -> Admission {
     let hosts = listener::hosts(listeners);
     let kept = vault.load();
     Admission::new(Options {
-        auth,
         hosts,
         vault: kept,
         save: Box::new(move |bytes| vault.save(bytes)),
@@ -116,10 +118,10 @@ fn admission(auth: bool, listeners: &[Listener], vault: Vault) -> Admission {
 }
 
 /// One line for each listener, for people and for scripts.
-fn announce(listeners: &[Listener], admission: &Admission) {
+fn announce(listeners: &[Listener], admission: &Admission, auth: bool) {
     for listener in listeners {
         match listener.scheme() {
-            Scheme::Http if admission.auth() => {
+            Scheme::Http if auth => {
                 println!("{listener}#code={}", admission.start_code());
             }
             Scheme::Http | Scheme::Tcp => println!("{listener}"),

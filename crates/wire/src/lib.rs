@@ -21,7 +21,7 @@ mod testing;
 mod ws;
 
 pub use admit::Admission;
-pub use listen::{Bound, serve};
+pub use listen::{Bound, Listening, Protocol, serve};
 
 use anywire_model::Role;
 use anywire_session::Registry;
@@ -34,10 +34,50 @@ pub struct Context {
     pub registry: Registry,
     /// Who may come in.
     pub admission: Arc<Admission>,
+    /// What its listener was told.
+    pub listener: Listener,
+}
+
+/// The rules of one listener.
+#[derive(Clone, Debug)]
+pub struct Listener {
     /// The session that a client gets that names none.
     pub target: Target,
     /// The most that a client may do that did not come with a role of its own.
     pub default_role: Role,
+    /// Whether clients must say who they are.
+    pub auth: bool,
+    /// What becomes of standard error where there is one stream only.
+    pub stderr: Stderr,
+    /// Connections at the same time; more are told that the listener is busy.
+    pub max_connections: usize,
+    /// Connections at the same time from one address (IPv6: one /64).
+    pub max_per_address: usize,
+}
+
+impl Listener {
+    /// The rules of a listener without options: authentication, no role of its own beyond a viewer's.
+    #[must_use]
+    pub fn new(target: Target) -> Self {
+        Self {
+            target,
+            default_role: Role::Viewer,
+            auth: true,
+            stderr: Stderr::Merge,
+            max_connections: usize::MAX,
+            max_per_address: usize::MAX,
+        }
+    }
+}
+
+/// What becomes of standard error on a wire with one stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stderr {
+    /// It is sent as it comes, between the output.
+    #[default]
+    Merge,
+    /// It is not sent.
+    Drop,
 }
 
 /// The session that a client gets that names none.
@@ -52,6 +92,11 @@ pub enum Target {
     Named {
         /// The session's name.
         name: String,
+        /// The service's name.
+        service: String,
+    },
+    /// A menu: the client chooses a session or makes one of this service.
+    Lobby {
         /// The service's name.
         service: String,
     },

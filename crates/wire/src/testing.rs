@@ -1,8 +1,7 @@
 //! What the tests inside this crate share.
 
 use crate::admit::Options;
-use crate::{Admission, Context, Target};
-use anywire_model::Role;
+use crate::{Admission, Context, Listener, Target};
 use anywire_process::Local;
 use anywire_session::{Registry, Settings};
 use std::sync::Arc;
@@ -20,14 +19,15 @@ pub(crate) fn context(auth: bool) -> Arc<Context> {
     Arc::new(Context {
         registry: Registry::new(spawn, settings),
         admission: Arc::new(Admission::new(Options {
-            auth,
             hosts: vec![HOST.to_owned()],
             vault: None,
             save: Box::new(|_| {}),
         })),
-        target: Target::New {
-            service: "shell".to_owned(),
+        listener: Listener {
+            auth,
+            ..Listener::new(Target::New {
+                service: "shell".to_owned(),
+            })
         },
-        default_role: Role::Viewer,
     })
 }

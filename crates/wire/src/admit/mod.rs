@@ -32,9 +32,6 @@ pub type Save = Box<dyn Fn(&[u8]) + Send + Sync>;
 
 /// What an [`Admission`] is made of.
 pub struct Options {
-    /// Whether credentials are needed at all. Without, every client that reaches a listener is let in; `Host` and
-    /// `Origin` are judged all the same, since web pages of others can reach loopback too.
-    pub auth: bool,
     /// The values of `Host` that are ours, as a browser writes them: with the port unless it is the scheme's own.
     pub hosts: Vec<String>,
     /// What `save` was last called with. Anything that is not a vault is replaced by a fresh one.
@@ -45,7 +42,6 @@ pub struct Options {
 
 /// Judges requests and connections; keeps the secrets.
 pub struct Admission {
-    auth: bool,
     hosts: Vec<String>,
     vault: Mutex<Vault>,
     save: Save,
@@ -95,7 +91,6 @@ pub(crate) enum Secret<'a> {
 impl std::fmt::Debug for Admission {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Admission")
-            .field("auth", &self.auth)
             .field("hosts", &self.hosts)
             .finish_non_exhaustive()
     }
@@ -109,18 +104,11 @@ impl Admission {
         let vault = kept.unwrap_or_else(Vault::fresh);
         (options.save)(&vault.to_bytes());
         Self {
-            auth: options.auth,
             hosts: options.hosts,
             vault: Mutex::new(vault),
             save: options.save,
             failures: Mutex::new(Backoff::default()),
         }
-    }
-
-    /// Whether credentials are needed.
-    #[must_use]
-    pub fn auth(&self) -> bool {
-        self.auth
     }
 
     /// The start code.
@@ -138,12 +126,14 @@ impl Admission {
         ticket
     }
 
-    /// Judges a request.
+    /// Judges a request. Where the listener asks for no credentials (`auth`), every client that reaches it is let in;
+    /// `Host` and `Origin` are judged all the same, since web pages of others can reach loopback too.
     pub(crate) fn request(
         &self,
         request: &Parts,
         peer: Peer,
         need: Need,
+        auth: bool,
     ) -> Result<Option<Principal>, Refusal> {
         let Peer::Ip(address) = peer else {
             // A UNIX socket: no browser can reach it, and the peer was judged when it connected.
@@ -158,7 +148,7 @@ impl Admission {
         if need == Need::Nothing {
             return Ok(None);
         }
-        if !self.auth {
+        if !auth {
             return Ok(Some(peer.principal(None)));
         }
         if let Some(secret) = bearer(&request.headers) {

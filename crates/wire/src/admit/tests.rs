@@ -4,13 +4,26 @@ use super::*;
 
 const PEER: &str = "127.0.0.1:5000";
 
-fn admission(auth: bool) -> Admission {
-    Admission::new(Options {
-        auth,
+struct Door {
+    admission: Admission,
+    auth: bool,
+}
+
+impl std::ops::Deref for Door {
+    type Target = Admission;
+
+    fn deref(&self) -> &Admission {
+        &self.admission
+    }
+}
+
+fn admission(auth: bool) -> Door {
+    let admission = Admission::new(Options {
         hosts: loopback_hosts("127.0.0.1:7681".parse().unwrap()),
         vault: None,
         save: Box::new(|_| {}),
-    })
+    });
+    Door { admission, auth }
 }
 
 fn parts(headers: &[(&str, &str)]) -> Parts {
@@ -21,13 +34,9 @@ fn parts(headers: &[(&str, &str)]) -> Parts {
     builder.body(()).unwrap().into_parts().0
 }
 
-fn judge(
-    admission: &Admission,
-    need: Need,
-    headers: &[(&str, &str)],
-) -> Result<Option<Principal>, Refusal> {
+fn judge(door: &Door, need: Need, headers: &[(&str, &str)]) -> Result<Option<Principal>, Refusal> {
     let peer = Peer::Ip(PEER.parse().unwrap());
-    admission.request(&parts(headers), peer, need)
+    door.request(&parts(headers), peer, need, door.auth)
 }
 
 #[test]
@@ -152,12 +161,15 @@ fn a_successor_honours_cookies() {
     let first = admission(true);
     let set = first.set_cookie("localhost:7681", Some(Role::Writer));
     let vault = first.vault.lock().to_bytes();
-    let next = Admission::new(Options {
-        auth: true,
+    let admission = Admission::new(Options {
         hosts: loopback_hosts("127.0.0.1:7681".parse().unwrap()),
         vault: Some(vault),
         save: Box::new(|_| {}),
     });
+    let next = Door {
+        admission,
+        auth: true,
+    };
     let cookie = set.split(';').next().unwrap();
     let with = [("host", "localhost:7681"), ("cookie", cookie)];
     let who = judge(&next, Need::Principal, &with).unwrap().unwrap();
@@ -167,7 +179,7 @@ fn a_successor_honours_cookies() {
 #[test]
 fn the_kernel_vouches_for_local_users_but_not_for_pages() {
     let closed = admission(true);
-    let local = |headers| closed.request(&parts(headers), Peer::User(1000), Need::Principal);
+    let local = |headers| closed.request(&parts(headers), Peer::User(1000), Need::Principal, true);
     let who = local(&[]).unwrap().unwrap();
     assert_eq!((&*who.name, who.role), ("user 1000", Some(Role::Owner)));
     assert_eq!(local(&[("origin", "http://x")]), Err(Refusal::Origin));

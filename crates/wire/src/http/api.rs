@@ -73,7 +73,11 @@ pub(super) async fn kill(
     Extension(principal): Extension<Principal>,
     Path(key): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    if !principal.role.unwrap_or(context.default_role).may_own() {
+    if !principal
+        .role
+        .unwrap_or(context.listener.default_role)
+        .may_own()
+    {
         let detail = "only an owner may end a session";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }

@@ -42,7 +42,10 @@ fn admit(context: &Context, request: Request<Body>) -> Result<Request<Body>, Pro
         ));
     };
     let need = need(&parts.method, parts.uri.path(), &parts.headers);
-    let principal = context.admission.request(&parts, connection.peer, need)?;
+    let principal =
+        context
+            .admission
+            .request(&parts, connection.peer, need, context.listener.auth)?;
     if let Some(principal) = principal {
         parts.extensions.insert(principal);
     }

@@ -85,7 +85,7 @@ pub(super) async fn attach(visitor: Visitor, open: Open<'static>) -> Result<Atta
 
 /// What this visitor may do at most.
 fn granted(visitor: &Visitor) -> Role {
-    let listener = visitor.context.default_role;
+    let listener = visitor.context.listener.default_role;
     match (visitor.peer, visitor.principal.role) {
         (Peer::User(_), role) => role.unwrap_or(Role::Owner),
         (Peer::Ip(_), role) => role.map_or(listener, |role| role.min(listener)),
@@ -103,8 +103,8 @@ fn find(visitor: &Visitor, key: &str) -> Result<Session, Fault> {
 /// The listener's session, and whether it was made just now.
 async fn target(visitor: &Visitor, open: &Open<'static>) -> Result<(Session, bool), Fault> {
     let registry = &visitor.context.registry;
-    let (name, service) = match &visitor.context.target {
-        Target::New { service } => (None, service),
+    let (name, service) = match &visitor.context.listener.target {
+        Target::New { service } | Target::Lobby { service } => (None, service),
         Target::Named { name, service } => (Some(name), service),
     };
     let living = |name| {

@@ -1,6 +1,6 @@
 //! Accepting: sockets leave the accept loop's runtime at once and join that of the worker that will serve them.
 
-use super::Bound;
+use super::Listening;
 use crate::link::Socket;
 use crate::peer::Peer;
 use std::io;
@@ -20,13 +20,13 @@ pub(super) enum Accepted {
 }
 
 impl Acceptor {
-    pub(super) fn new(bound: Bound) -> io::Result<Self> {
-        Ok(match bound {
-            Bound::Http(listener) | Bound::Tcp(listener) => {
+    pub(super) fn new(socket: Listening) -> io::Result<Self> {
+        Ok(match socket {
+            Listening::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
                 Self::Tcp(TcpListener::from_std(listener)?)
             }
-            Bound::UnixHttp(listener) => {
+            Listening::Unix(listener) => {
                 listener.set_nonblocking(true)?;
                 Self::Unix(UnixListener::from_std(listener)?)
             }

@@ -18,14 +18,30 @@ use tokio_util::task::TaskTracker;
 
 /// A socket that listens already, and what is spoken on its connections.
 #[derive(Debug)]
-pub enum Bound {
-    /// The page, its API and WebSocket.
-    Http(TcpListener),
-    /// Raw bytes.
+pub struct Bound {
+    /// Where connections come from.
+    pub socket: Listening,
+    /// What they speak.
+    pub protocol: Protocol,
+}
+
+/// A socket that listens already.
+#[derive(Debug)]
+pub enum Listening {
+    /// Reached by address and port.
     Tcp(TcpListener),
-    /// As `Http`, for processes of our own user and of root: the kernel is their credential. Whoever binds it sees to
-    /// it that its folder is closed to others.
-    UnixHttp(UnixListener),
+    /// For processes of our own user and of root: the kernel is their credential. Whoever binds it sees to it that its
+    /// folder is closed to others.
+    Unix(UnixListener),
+}
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// The page, its API and WebSocket.
+    Http,
+    /// Raw bytes.
+    Raw,
 }
 
 /// Serves connections until `shutdown`, then waits for them to end, at most five seconds.
@@ -41,11 +57,8 @@ pub async fn serve(
     workers: Arc<[Handle]>,
     shutdown: CancellationToken,
 ) {
-    let server = match Server::new(&bound, context) {
-        Ok(server) => server,
-        Err(error) => return tracing::error!(%error, "starting a listener"),
-    };
-    let acceptor = match Acceptor::new(bound) {
+    let server = Server::new(bound.protocol, context);
+    let acceptor = match Acceptor::new(bound.socket) {
         Ok(acceptor) => acceptor,
         Err(error) => return tracing::error!(%error, "starting a listener"),
     };
@@ -105,12 +118,12 @@ enum Server {
 }
 
 impl Server {
-    fn new(bound: &Bound, context: Context) -> io::Result<Self> {
+    fn new(protocol: Protocol, context: Context) -> Self {
         let context = Arc::new(context);
-        Ok(match bound {
-            Bound::Http(_) | Bound::UnixHttp(_) => Self::Http(http::Server::new(context)),
-            Bound::Tcp(_) => Self::Tcp(context),
-        })
+        match protocol {
+            Protocol::Http => Self::Http(http::Server::new(context)),
+            Protocol::Raw => Self::Tcp(context),
+        }
     }
 }
 

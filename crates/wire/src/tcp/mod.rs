@@ -24,7 +24,7 @@ pub(crate) async fn shake_hands(
     shutdown: CancellationToken,
 ) -> Option<Box<Entry>> {
     let (socket, principal, head) = match (socket, peer) {
-        (Socket::Tcp(mut stream), Peer::Ip(address)) if context.admission.auth() => {
+        (Socket::Tcp(mut stream), Peer::Ip(address)) if context.listener.auth => {
             let asked = ask(&mut stream, address, &context);
             let (principal, head) = shutdown.run_until_cancelled(asked).await??;
             (Socket::Tcp(stream), principal, head)

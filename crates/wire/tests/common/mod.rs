@@ -12,7 +12,7 @@ use anywire_model::{Io, Role};
 use anywire_process::{Local, Recipe};
 use anywire_session::{Policy, Registry, Settings};
 use anywire_wire::admit::{Options, loopback_hosts};
-use anywire_wire::{Admission, Bound, Context, Target, serve};
+use anywire_wire::{Admission, Bound, Context, Listener, Listening, Protocol, Target, serve};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
@@ -111,32 +111,39 @@ impl Server {
         std::fs::create_dir(&folder).unwrap();
         let unix = folder.join("socket");
         let admission = Arc::new(Admission::new(Options {
-            auth: setup.auth,
             hosts: loopback_hosts(http_at),
             vault: None,
             save: Box::new(|_| {}),
         }));
+        let target = if setup.shared {
+            Target::Named {
+                name: "shared".to_owned(),
+                service,
+            }
+        } else {
+            Target::New { service }
+        };
         let context = Context {
             registry: registry.clone(),
             admission: admission.clone(),
-            target: if setup.shared {
-                Target::Named {
-                    name: "shared".to_owned(),
-                    service,
-                }
-            } else {
-                Target::New { service }
+            listener: Listener {
+                auth: setup.auth,
+                default_role: setup.role,
+                ..Listener::new(target)
             },
-            default_role: setup.role,
         };
         let workers: Arc<[Handle]> = Arc::new([Handle::current()]);
         let (stop, mut listeners) = (CancellationToken::new(), JoinSet::new());
         let bound = [
-            Bound::Http(http),
-            Bound::Tcp(tcp),
-            Bound::UnixHttp(UnixListener::bind(&unix).unwrap()),
+            (Listening::Tcp(http), Protocol::Http),
+            (Listening::Tcp(tcp), Protocol::Raw),
+            (
+                Listening::Unix(UnixListener::bind(&unix).unwrap()),
+                Protocol::Http,
+            ),
         ];
-        for bound in bound {
+        for (socket, protocol) in bound {
+            let bound = Bound { socket, protocol };
             let (context, workers) = (context.clone(), workers.clone());
             listeners.spawn(serve(bound, context, workers, stop.clone()));
         }
