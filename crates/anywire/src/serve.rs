@@ -124,6 +124,8 @@ fn recipe(args: &ServeArgs) -> (String, Recipe) {
             argv,
             env,
             cwd: None,
+            login: false,
+            keep_env: None,
             io,
             ring_len: DEFAULT_RING_LEN,
             grace_ms: millis(args.grace),

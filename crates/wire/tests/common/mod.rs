@@ -87,6 +87,8 @@ impl Server {
             argv: setup.argv,
             env: Vec::new(),
             cwd: None,
+            login: false,
+            keep_env: None,
             io: setup.io,
             ring_len: setup.ring_len,
             grace_ms: 100,
