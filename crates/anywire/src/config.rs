@@ -3,6 +3,7 @@
 use anywire_session::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The most sessions there may be.
@@ -20,10 +21,8 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    pub(crate) fn policies(&self) -> BTreeMap<String, Policy> {
-        let policy = |ttl_ms: &u64| Policy {
-            ttl: Duration::from_millis(*ttl_ms),
-        };
+    pub(crate) fn policies(&self) -> BTreeMap<String, Arc<Policy>> {
+        let policy = |ttl_ms: &u64| Arc::new(Policy::new(Duration::from_millis(*ttl_ms)));
         self.services
             .iter()
             .map(|(name, ttl_ms)| (name.clone(), policy(ttl_ms)))

@@ -43,12 +43,7 @@ pub(crate) fn echo(args: EchoArgs) -> Result<ExitCode> {
 }
 
 async fn serve(listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
-    let services = BTreeMap::from([(
-        SERVICE.to_owned(),
-        Policy {
-            ttl: Duration::ZERO,
-        },
-    )]);
+    let services = BTreeMap::from([(SERVICE.to_owned(), Arc::new(Policy::new(Duration::ZERO)))]);
     let registry = Registry::new(
         Arc::new(Echo),
         Settings {

@@ -156,6 +156,7 @@ impl Inner {
         if let Some(size) = state.seats.typed(key) {
             self.set_size(state, size);
         }
+        Self::active(state);
         self.open_gate(state);
         match self.running.control.input(bytes) {
             Ok(given) => Ok(given),

@@ -9,6 +9,7 @@
 pub mod attach;
 mod input;
 mod keeper;
+pub mod policy;
 pub mod registry;
 pub mod screen;
 mod seats;
@@ -16,5 +17,6 @@ mod session;
 mod sweep;
 
 pub use attach::{Applied, Attach, AttachError, Attachment, Lag, Output, Refused, Start, Welcome};
-pub use registry::{Create, CreateError, Policy, Registry, Settings};
+pub use policy::{Policy, SizePolicy};
+pub use registry::{Create, CreateError, Registry, Settings};
 pub use session::{Session, SessionInfo};

@@ -3,7 +3,8 @@
 use crate::attach::{Applied, Attach, AttachError, Attachment, Lag, Refused, Start};
 use crate::input::Counts;
 use crate::keeper::{self, Door, House, Keyframe, Request};
-use crate::registry::{Page, Policy, Table};
+use crate::policy::Policy;
+use crate::registry::{Page, Table};
 use crate::seats::{Seat, Seats};
 use anywire_codec::query::{QueryScanner, ReplyFilter};
 use anywire_model::{ExitReason, Intent, Io, Offset, SessionId, Size};
@@ -19,8 +20,6 @@ use tokio_util::task::TaskTracker;
 
 /// Attachments that one session may have.
 const ATTACHMENTS: usize = 256;
-/// How long a session waits for its first attachment, also after a crash of the server.
-const FIRST_ATTACH: Duration = Duration::from_secs(60);
 /// How long a program waits for a client that had typed, after a crash or a lost connection, before the ring drops what
 /// that client may not have.
 const HOLD: Duration = Duration::from_secs(2);
@@ -60,7 +59,7 @@ pub struct Session(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) running: Running,
     pub(crate) name: String,
-    policy: Policy,
+    policy: Arc<Policy>,
     state: Mutex<State>,
     /// How far the ring may be filled before a checkpoint is needed.
     checkpoint_limit: AtomicU64,
@@ -78,12 +77,20 @@ pub(crate) struct State {
     alone_since: Option<Instant>,
     /// How long nobody may be attached: longer at the beginning and after a crash than later.
     alone_for: Duration,
+    active: Active,
     ended_at: Option<Instant>,
     /// Somebody has taken all of the output and the end.
     told: bool,
     /// Until a client that had typed is back, or for a moment, the program may fill the ring no further than this.
     hold: Option<(Offset, Instant)>,
     unattended: Option<Unattended>,
+}
+
+/// When there was input or output last, as far as anybody has looked.
+#[derive(Debug)]
+struct Active {
+    head: Offset,
+    at: Instant,
 }
 
 /// Output since `since` is seen by no terminal that answers queries; it was searched for them up to `scanned`.
@@ -99,18 +106,22 @@ impl Session {
     pub(crate) fn new(
         running: Running,
         page: Page,
-        policy: Policy,
+        policy: Arc<Policy>,
         adopted: bool,
         home: &Arc<Table>,
     ) -> Self {
         let log = running.log.clone();
         let head = log.head();
         let state = State {
-            seats: Seats::default(),
+            seats: Seats::new(policy.size, policy.lag),
             size: log.size_at(head),
             counts: Counts::default(),
             alone_since: Some(Instant::now()),
-            alone_for: FIRST_ATTACH,
+            alone_for: policy.never_attached,
+            active: Active {
+                head,
+                at: Instant::now(),
+            },
             ended_at: None,
             told: page.told,
             // After a crash, what clients may not have read is kept: they come back in a moment and want it exactly.
@@ -187,8 +198,13 @@ impl Session {
         let (cursor, keyframe) = inner.entry(options.start, head);
         let seat = Seat {
             key: 0,
+            principal: options.principal.clone(),
             role: options.role,
-            lag: options.lag,
+            lag: options.lag.unwrap_or(if options.role.may_write() {
+                Lag::Block
+            } else {
+                inner.policy.lag
+            }),
             answers: options.answers,
             size: options.size,
             cursor,
@@ -427,9 +443,8 @@ impl Inner {
                 Ok(Applied::Done)
             }
             Intent::Kill => {
-                self.running.control.kill(ExitReason::KilledBy {
-                    by: "its owner".to_owned(),
-                });
+                let by = state.seats.principal(key);
+                self.running.control.kill(ExitReason::KilledBy { by });
                 Ok(Applied::Done)
             }
         }
@@ -461,14 +476,40 @@ impl Inner {
         if state.seats.lose_patience(self.log().head()) || held_long_enough {
             self.open_gate(&state);
         }
+        let over = self.over(&mut state);
+        drop(state);
+        if let Some(reason) = over {
+            self.running.control.kill(reason);
+        }
+        None
+    }
+
+    /// Why the session is to end now, if it is.
+    fn over(&self, state: &mut State) -> Option<ExitReason> {
+        let (head, created) = (self.log().head(), self.log().created_ms());
+        if head != state.active.head {
+            state.active = Active {
+                head,
+                at: Instant::now(),
+            };
+        }
+        let age = Duration::from_millis(anywire_process::boottime_ms().saturating_sub(created));
+        let beyond = |limit: Option<Duration>, time: Duration| limit.is_some_and(|l| time >= l);
         let alone = state
             .alone_since
             .is_some_and(|since| since.elapsed() >= state.alone_for);
-        drop(state);
-        if alone {
-            self.running.control.kill(ExitReason::Idle);
+        if beyond(self.policy.max_life, age) {
+            Some(ExitReason::Wall)
+        } else if alone || beyond(self.policy.idle, state.active.at.elapsed()) {
+            Some(ExitReason::Idle)
+        } else {
+            None
         }
-        None
+    }
+
+    /// There was input.
+    pub(crate) fn active(state: &mut State) {
+        state.active.at = Instant::now();
     }
 
     fn look_for_queries(&self, state: &mut State) -> bool {

@@ -94,9 +94,7 @@ impl Server {
             grace_ms: 100,
         };
         let local = Local::new(BTreeMap::from([(service.clone(), recipe)])).unwrap();
-        let policy = Policy {
-            ttl: Duration::from_secs(60),
-        };
+        let policy = Arc::new(Policy::new(Duration::from_secs(60)));
         let settings = Settings {
             services: BTreeMap::from([(service.clone(), policy)]),
             max_sessions: 16,
