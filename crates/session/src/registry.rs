@@ -63,6 +63,9 @@ pub(crate) struct Page {
     /// Somebody has taken all of the output and the end.
     #[serde(default)]
     pub(crate) told: bool,
+    /// Somebody is in the middle of a paste.
+    #[serde(default)]
+    pub(crate) pasting: bool,
 }
 
 /// All sessions of this node. A cheap handle.
@@ -119,6 +122,7 @@ impl Registry {
         let page = Page {
             name: reserved.keep(),
             told: false,
+            pasting: false,
         };
         let session = Session::new(running, page, policy, false, table);
         session.0.save_page();
@@ -134,6 +138,7 @@ impl Registry {
         let page = page.unwrap_or_else(|| Page {
             name: running.id.short(),
             told: false,
+            pasting: false,
         });
         let name = page.name.clone();
         // A service that is gone from the configuration ends with its last client.

@@ -84,7 +84,12 @@ pub(crate) struct State {
     /// Until a client that had typed is back, or for a moment, the program may fill the ring no further than this.
     hold: Option<(Offset, Instant)>,
     unattended: Option<Unattended>,
+    /// Whose paste has begun and not ended; [`BEFORE_THE_CRASH`] for a client of an earlier server.
+    pub(crate) paste: Option<u64>,
 }
+
+/// No seat has this key.
+const BEFORE_THE_CRASH: u64 = 0;
 
 /// When there was input or output last, as far as anybody has looked.
 #[derive(Debug)]
@@ -127,6 +132,7 @@ impl Session {
             // After a crash, what clients may not have read is kept: they come back in a moment and want it exactly.
             hold: adopted.then(|| (log.tail() + log.capacity(), Instant::now() + HOLD)),
             unattended: None,
+            paste: page.pasting.then_some(BEFORE_THE_CRASH),
         };
         let drawn = log.checkpoint().map_or(0, |checkpoint| checkpoint.offset);
         let has_screen = running.io == Io::Pty;
@@ -223,6 +229,10 @@ impl Session {
         }
         if known && options.role.may_write() {
             state.seats.resume_pace(key);
+            // It goes on where it was cut, and ends the paste itself.
+            if let Some(whose) = &mut state.paste {
+                *whose = key;
+            }
         }
         inner.attend(&mut state);
         inner.open_gate(&state);
@@ -383,9 +393,15 @@ impl Inner {
 
     /// Keeps what a new server must know.
     pub(crate) fn save_page(&self) {
+        self.save_page_of(&self.state.lock());
+    }
+
+    /// The same for who holds the state.
+    pub(crate) fn save_page_of(&self, state: &State) {
         let page = Page {
             name: self.name.clone(),
-            told: self.state.lock().told,
+            told: state.told,
+            pasting: state.paste.is_some(),
         };
         self.log()
             .put_page(&serde_json::to_vec(&page).unwrap_or_default());
@@ -475,6 +491,9 @@ impl Inner {
         }
         if state.seats.lose_patience(self.log().head()) || held_long_enough {
             self.open_gate(&state);
+        }
+        if state.hold.is_none() && self.end_cut_paste(&mut state) {
+            self.save_page_of(&state);
         }
         let over = self.over(&mut state);
         drop(state);
