@@ -15,6 +15,7 @@ pub mod screen;
 mod seats;
 mod session;
 mod sweep;
+mod unattended;
 
 pub use attach::{Applied, Attach, AttachError, Attachment, Lag, Output, Refused, Start, Welcome};
 pub use policy::{Policy, SizePolicy};

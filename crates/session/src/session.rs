@@ -6,7 +6,8 @@ use crate::keeper::{self, Door, House, Keyframe, Request};
 use crate::policy::Policy;
 use crate::registry::{Page, Table};
 use crate::seats::{Seat, Seats};
-use anywire_codec::query::{QueryScanner, ReplyFilter};
+use crate::unattended::Unattended;
+use anywire_codec::query::ReplyFilter;
 use anywire_model::{ExitReason, Intent, Io, Offset, SessionId, Size};
 use anywire_process::ring::Ring;
 use anywire_process::{Running, Watcher};
@@ -23,9 +24,6 @@ const ATTACHMENTS: usize = 256;
 /// How long a program waits for a client that had typed, after a crash or a lost connection, before the ring drops what
 /// that client may not have.
 const HOLD: Duration = Duration::from_secs(2);
-/// Unattended output that is searched for queries at once; of a larger burst only the end counts.
-const SCAN: usize = 64 << 10;
-
 /// What a list shows of a session.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct SessionInfo {
@@ -83,7 +81,7 @@ pub(crate) struct State {
     told: bool,
     /// Until a client that had typed is back, or for a moment, the program may fill the ring no further than this.
     hold: Option<(Offset, Instant)>,
-    unattended: Option<Unattended>,
+    pub(crate) unattended: Option<Unattended>,
     /// Whose paste has begun and not ended; [`BEFORE_THE_CRASH`] for a client of an earlier server.
     pub(crate) paste: Option<u64>,
 }
@@ -96,14 +94,6 @@ const BEFORE_THE_CRASH: u64 = 0;
 struct Active {
     head: Offset,
     at: Instant,
-}
-
-/// Output since `since` is seen by no terminal that answers queries; it was searched for them up to `scanned`.
-#[derive(Debug)]
-struct Unattended {
-    since: Offset,
-    scanned: Offset,
-    scanner: QueryScanner,
 }
 
 impl Session {
@@ -353,20 +343,6 @@ impl Inner {
         self.log().watch_from(watched);
     }
 
-    /// Keeps track of whether anybody answers the program's queries to its terminal.
-    fn attend(&self, state: &mut State) {
-        if self.running.io != Io::Pty || state.seats.responder().is_some() {
-            state.unattended = None;
-        } else if state.unattended.is_none() {
-            let head = self.log().head();
-            state.unattended = Some(Unattended {
-                since: head,
-                scanned: head,
-                scanner: QueryScanner::new(),
-            });
-        }
-    }
-
     /// Somebody took output up to `cursor`.
     pub(crate) fn took(&self, key: u64, cursor: Offset) {
         let mut state = self.state.lock();
@@ -529,24 +505,6 @@ impl Inner {
     /// There was input.
     pub(crate) fn active(state: &mut State) {
         state.active.at = Instant::now();
-    }
-
-    fn look_for_queries(&self, state: &mut State) -> bool {
-        let Some(unattended) = &mut state.unattended else {
-            return false;
-        };
-        let head = self.log().head();
-        unattended.scanned = unattended.scanned.max(head.saturating_sub(SCAN as u64));
-        let mut bytes = Vec::new();
-        if self
-            .log()
-            .read(unattended.scanned, SCAN, &mut bytes)
-            .is_err()
-        {
-            return false;
-        }
-        unattended.scanned += bytes.len() as u64;
-        unattended.scanner.feed(&bytes)
     }
 }
 
