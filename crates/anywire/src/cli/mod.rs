@@ -1,11 +1,12 @@
 //! The command line.
 
 pub mod client;
+mod config;
 
-use crate::{echo, serve, server};
+use crate::config::file::LogFormat;
+use crate::{echo, logging, serve, server};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// Put any program on any wire.
 #[derive(Debug, Parser)]
@@ -21,11 +22,12 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Serve an echo: what comes in goes out
     Echo(echo::EchoArgs),
+    Config(config::ConfigArgs),
     #[command(flatten)]
     Client(ClientCommand),
     /// The process that a supervisor starts
     #[command(name = server::COMMAND, hide = true)]
-    Server,
+    Server(server::ServerArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -40,11 +42,16 @@ enum ClientCommand {
 #[must_use]
 pub fn run() -> ExitCode {
     let command = Cli::parse().command;
-    log_to_stderr();
+    // These two know from elsewhere what to log.
+    if !matches!(command, Command::Serve(_) | Command::Server(_)) {
+        let level = std::env::var("ANYWIRE_LOG").ok();
+        logging::start(LogFormat::Text, level.as_deref());
+    }
     let result = match command {
         Command::Serve(args) => serve::serve(args),
         Command::Echo(args) => echo::echo(args),
-        Command::Server => server::run(),
+        Command::Config(args) => config::run(args),
+        Command::Server(args) => server::run(args),
         Command::Client(command) => run_client(command),
     };
     result.unwrap_or_else(|error| {
@@ -65,13 +72,4 @@ fn run_client(command: ClientCommand) -> anyhow::Result<ExitCode> {
             ClientCommand::Url(args) => client::url(args).await,
         }
     })
-}
-
-/// `ANYWIRE_LOG` chooses what is logged (`debug`, `anywire_wire=trace`, ...); warnings by default.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("ANYWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
 }
