@@ -15,7 +15,7 @@ use anywire_process::supervisor::client::{self, Orphan};
 use anywire_process::supervisor::{Adopted, Supervised, Vault};
 use anywire_session::{Lag, Policy, Registry, Settings, SizePolicy};
 use anywire_wire::admit::Options;
-use anywire_wire::{Admission, Context, Listener as Rules, Protocol, Stderr, Target};
+use anywire_wire::{Admission, Compression, Context, Listener as Rules, Protocol, Stderr, Target};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -203,6 +203,7 @@ pub(crate) fn listener_rules(rules: &runtime::Listener) -> Rules {
             file::Stderr::Merge => Stderr::Merge,
             file::Stderr::Drop => Stderr::Drop,
         },
+        compression: Compression::Auto,
         max_connections: rules.max_connections,
         max_per_address: rules.max_per_address,
     }
