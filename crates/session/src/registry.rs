@@ -1,7 +1,8 @@
 //! All sessions of this node.
 
+use crate::counters::Counters;
 use crate::session::{Session, SessionInfo};
-use anywire_model::{SessionId, Size};
+use anywire_model::{Io, Role, SessionId, Size};
 use anywire_process::{Order, Running, Spawn, SpawnError};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,30 @@ pub enum CreateError {
     Spawn(#[from] SpawnError),
 }
 
+/// Why a session was not renamed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RenameError {
+    /// The role does not allow it.
+    #[error("only an owner may rename a session")]
+    Role,
+    /// The name is taken.
+    #[error("a session called {0:?} exists")]
+    NameTaken(String),
+    /// The name has letters that are not for names.
+    #[error("{0:?} cannot be a name: 1 to 64 letters, digits, '-', '_' and '.'")]
+    BadName(String),
+}
+
+/// A service, as clients see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// What carries the bytes of its programs, as far as it is known.
+    pub io: Option<Io>,
+}
+
 /// What a new server must know of an old one's session; lies in the session's memory.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Page {
@@ -85,7 +110,9 @@ pub struct Registry(pub(crate) Arc<Table>);
 pub(crate) struct Table {
     spawn: Arc<dyn Spawn>,
     settings: Settings,
+    ios: Mutex<BTreeMap<String, Io>>,
     sessions: Mutex<Sessions>,
+    pub(crate) counters: Counters,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -104,7 +131,9 @@ impl Registry {
         Self(Arc::new(Table {
             spawn,
             settings,
+            ios: Mutex::default(),
             sessions: Mutex::default(),
+            counters: Counters::default(),
             tasks: TaskTracker::new(),
         }))
     }
@@ -132,8 +161,65 @@ impl Registry {
         };
         let session = Session::new(running, page, policy, false, table);
         session.0.save_page();
+        table.counters.started();
         table.sessions.lock().by_id.insert(id, session.clone());
         Ok(session)
+    }
+
+    /// Says what carries the bytes of a service's programs, for lists.
+    pub fn describe(&self, service: &str, io: Io) {
+        self.0.ios.lock().insert(service.to_owned(), io);
+    }
+
+    /// The services that sessions can be made from, by name.
+    #[must_use]
+    pub fn services(&self) -> Vec<Service> {
+        let ios = self.0.ios.lock();
+        let services = self.0.settings.services.keys();
+        services
+            .map(|name| Service {
+                name: name.clone(),
+                io: ios.get(name).copied(),
+            })
+            .collect()
+    }
+
+    /// What was counted since this server began.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    /// Gives a session another name, which a new server will know too.
+    ///
+    /// # Errors
+    /// See [`RenameError`]; then it keeps its name.
+    pub fn rename(&self, session: &Session, role: Role, name: String) -> Result<(), RenameError> {
+        if !role.may_own() {
+            return Err(RenameError::Role);
+        }
+        let name = checked(name).map_err(RenameError::BadName)?;
+        {
+            let mut sessions = self.0.sessions.lock();
+            let id = session.id();
+            match sessions.by_name.get(&name) {
+                Some(holder) if *holder == id => return Ok(()),
+                Some(_) => return Err(RenameError::NameTaken(name)),
+                None => {}
+            }
+            let mut current = session.0.name.lock();
+            if sessions.by_name.get(current.as_ref()) == Some(&id) {
+                sessions.by_name.remove(current.as_ref());
+            }
+            *current = name.as_str().into();
+            // A session that was forgotten meanwhile has no name to keep.
+            if sessions.by_id.contains_key(&id) {
+                sessions.by_name.insert(name, id);
+            }
+        }
+        session.0.save_page();
+        session.0.visited();
+        Ok(())
     }
 
     /// Takes over a program that an earlier server started.
@@ -145,6 +231,7 @@ impl Registry {
             name: running.id.short(),
             told: false,
         });
+        table.counters.adopted();
         let name = page.name.clone();
         let policy = table.settings.services.get(&running.service).copied();
         let policy = policy.unwrap_or(Policy {
@@ -195,7 +282,7 @@ impl Table {
             return Err(CreateError::Busy(self.settings.max_sessions));
         }
         let name = match name {
-            Some(name) => checked(name)?,
+            Some(name) => checked(name).map_err(CreateError::BadName)?,
             None => sessions.fresh_name(service),
         };
         if sessions.by_name.contains_key(&name) {
@@ -216,8 +303,9 @@ impl Table {
             let Some(session) = sessions.by_id.remove(&id) else {
                 return;
             };
-            if sessions.by_name.get(session.name()) == Some(&id) {
-                sessions.by_name.remove(session.name());
+            let name = session.name();
+            if sessions.by_name.get(name.as_ref()) == Some(&id) {
+                sessions.by_name.remove(name.as_ref());
             }
             session
         };
@@ -238,14 +326,15 @@ impl Sessions {
     }
 }
 
-fn checked(name: String) -> Result<String, CreateError> {
+/// The name if it can be one, else its beginning.
+fn checked(name: String) -> Result<String, String> {
     let good = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     let len = name.chars().count();
     if (1..=NAME_MAX).contains(&len) && name.chars().all(good) && name.parse::<SessionId>().is_err()
     {
         Ok(name)
     } else {
-        Err(CreateError::BadName(name.chars().take(NAME_MAX).collect()))
+        Err(name.chars().take(NAME_MAX).collect())
     }
 }
 
