@@ -1,5 +1,6 @@
 //! What `serve` tells every server that its supervisor starts.
 
+use anywire_model::Io;
 use anywire_session::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,6 +18,9 @@ pub(crate) struct Config {
     pub(crate) service: String,
     /// How long sessions of each service live unattended, in milliseconds.
     pub(crate) services: BTreeMap<String, u64>,
+    /// What carries the bytes of their programs.
+    #[serde(default)]
+    pub(crate) ios: BTreeMap<String, Io>,
 }
 
 impl Config {

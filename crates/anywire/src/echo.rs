@@ -5,10 +5,10 @@ use crate::listener::{self, ListenUrl, Listener};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_handler::Echo;
-use anywire_model::Role;
+use anywire_model::{Io, Role};
 use anywire_session::{Policy, Registry, Settings};
 use anywire_wire::admit::Options;
-use anywire_wire::{Admission, Context, Listener as Rules, Target};
+use anywire_wire::{Admission, Context, Listener as Rules, Metrics, Target};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -63,9 +63,12 @@ async fn serve(listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
         vault: None,
         save: Box::new(|_| ()),
     });
+    registry.describe(SERVICE, Io::Handler);
+    let metrics = Arc::<Metrics>::default();
     let context = Context {
         registry: registry.clone(),
         admission: Arc::new(admission),
+        metrics: metrics.clone(),
         listener: Rules {
             auth: false,
             default_role: Role::Writer,
@@ -85,6 +88,7 @@ async fn serve(listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
             shutdown.clone(),
         ));
     }
+    metrics.set_ready(true);
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .context("listening for signals")?;
     tokio::select! {
@@ -92,6 +96,7 @@ async fn serve(listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
         _ = terminate.recv() => {}
         () = registry.sweep() => {}
     }
+    metrics.set_ready(false);
     shutdown.cancel();
     wires.join_all().await;
     Ok(())

@@ -7,6 +7,7 @@ pub mod cli;
 mod config;
 mod echo;
 mod listener;
+mod logs;
 pub mod runtime_dir;
 mod serve;
 mod server;

@@ -65,6 +65,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode> {
         auth: !args.no_auth,
         service: service.clone(),
         services: BTreeMap::from([(service.clone(), millis(ttl))]),
+        ios: BTreeMap::from([(service.clone(), recipe.io)]),
     };
     let mut listeners = args
         .listen
@@ -82,7 +83,9 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode> {
         services: BTreeMap::from([(service, recipe)]),
         config: serde_json::to_string(&config).context("writing the configuration")?,
         listeners: listeners.into_iter().map(Listener::into_parts).collect(),
-        server: vec![server::COMMAND.into()],
+        server: std::iter::once(server::COMMAND.into())
+            .chain(crate::logs::arguments())
+            .collect(),
         workers: workers::count(),
     };
     supervisor::run(plan).context("supervising")?;

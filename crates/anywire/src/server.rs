@@ -11,7 +11,7 @@ use anywire_process::supervisor::client::{self, Orphan};
 use anywire_process::supervisor::{Adopted, Supervised, Vault};
 use anywire_session::{Registry, Settings};
 use anywire_wire::admit::Options;
-use anywire_wire::{Admission, Context, Listener as Rules, Target};
+use anywire_wire::{Admission, Context, Listener as Rules, Metrics, Target};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -64,9 +64,14 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
         .map(|(name, fd)| Listener::from_parts(&name, fd))
         .collect::<Result<_>>()?;
     let admission = Arc::new(admission(&listeners, vault));
+    for (service, io) in &config.ios {
+        registry.describe(service, *io);
+    }
+    let metrics = Arc::<Metrics>::default();
     let context = Context {
         registry: registry.clone(),
         admission: admission.clone(),
+        metrics: metrics.clone(),
         listener: Rules {
             auth: config.auth,
             default_role: Role::Owner,
@@ -90,7 +95,8 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
         );
         wires.spawn(serving);
     }
-    live(&spawn, &registry).await;
+    metrics.set_ready(true);
+    live(&spawn, &registry, &metrics).await;
     shutdown.cancel();
     wires.join_all().await;
     Ok(())
@@ -131,15 +137,17 @@ fn announce(listeners: &[Listener], admission: &Admission, auth: bool) {
 }
 
 /// Until the supervisor says stop and all programs have ended, or it is gone: then the programs are lost.
-async fn live(spawn: &Supervised, registry: &Registry) {
+async fn live(spawn: &Supervised, registry: &Registry, metrics: &Metrics) {
     let stopped = spawn.stopped();
     let ended = async {
         stopped.cancelled().await;
+        metrics.set_ready(false);
         // The supervisor ends the programs; their last words and reasons still go out.
         registry.all_ended().await;
     };
     tokio::select! {
         heard = spawn.listen() => {
+            metrics.set_ready(false);
             if let Err(error) = heard {
                 tracing::error!(%error, "hearing the supervisor");
             }

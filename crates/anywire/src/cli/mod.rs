@@ -2,15 +2,23 @@
 
 pub mod client;
 
-use crate::{echo, serve, server};
+use crate::{echo, logs, serve, server};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// Put any program on any wire.
 #[derive(Debug, Parser)]
 #[command(name = "anywire", version, about, max_term_width = 100)]
 struct Cli {
+    /// How the log on standard error is written
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        env = "ANYWIRE_LOG_FORMAT",
+        default_value_t
+    )]
+    log_format: logs::Format,
     #[command(subcommand)]
     command: Command,
 }
@@ -39,8 +47,11 @@ enum ClientCommand {
 /// Runs the command that this process was started with.
 #[must_use]
 pub fn run() -> ExitCode {
-    let command = Cli::parse().command;
-    log_to_stderr();
+    let Cli {
+        command,
+        log_format,
+    } = Cli::parse();
+    logs::begin(log_format);
     let result = match command {
         Command::Serve(args) => serve::serve(args),
         Command::Echo(args) => echo::echo(args),
@@ -65,13 +76,4 @@ fn run_client(command: ClientCommand) -> anyhow::Result<ExitCode> {
             ClientCommand::Url(args) => client::url(args).await,
         }
     })
-}
-
-/// `ANYWIRE_LOG` chooses what is logged (`debug`, `anywire_wire=trace`, ...); warnings by default.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("ANYWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
 }

@@ -12,7 +12,9 @@ use anywire_model::{Io, Role};
 use anywire_process::{Local, Recipe};
 use anywire_session::{Policy, Registry, Settings};
 use anywire_wire::admit::{Options, loopback_hosts};
-use anywire_wire::{Admission, Bound, Context, Listener, Listening, Protocol, Target, serve};
+use anywire_wire::{
+    Admission, Bound, Context, Listener, Listening, Metrics, Protocol, Target, serve,
+};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
@@ -75,6 +77,7 @@ pub struct Server {
     pub unix: PathBuf,
     pub admission: Arc<Admission>,
     pub registry: Registry,
+    pub metrics: Arc<Metrics>,
     pub stop: CancellationToken,
     listeners: JoinSet<()>,
     folder: PathBuf,
@@ -115,6 +118,9 @@ impl Server {
             vault: None,
             save: Box::new(|_| {}),
         }));
+        let metrics = Arc::<Metrics>::default();
+        metrics.set_ready(true);
+        registry.describe(&service, setup.io);
         let target = if setup.shared {
             Target::Named {
                 name: "shared".to_owned(),
@@ -126,6 +132,7 @@ impl Server {
         let context = Context {
             registry: registry.clone(),
             admission: admission.clone(),
+            metrics: metrics.clone(),
             listener: Listener {
                 auth: setup.auth,
                 default_role: setup.role,
@@ -153,6 +160,7 @@ impl Server {
             unix,
             admission,
             registry,
+            metrics,
             stop,
             listeners,
             folder,
