@@ -85,6 +85,7 @@ fn listen(
     let context = Context {
         registry: Registry::new(Arc::new(Stage(program.clone())), settings),
         admission: Arc::new(admission),
+        metrics: Arc::default(),
         listener: Listener {
             auth: false,
             default_role: Role::Owner,

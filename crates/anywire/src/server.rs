@@ -15,7 +15,9 @@ use anywire_process::supervisor::client::{self, Orphan};
 use anywire_process::supervisor::{Adopted, Supervised, Vault};
 use anywire_session::{Lag, Policy, Registry, Settings, SizePolicy};
 use anywire_wire::admit::Options;
-use anywire_wire::{Admission, Compression, Context, Listener as Rules, Protocol, Stderr, Target};
+use anywire_wire::{
+    Admission, Compression, Context, Listener as Rules, Metrics, Protocol, Stderr, Target,
+};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -98,6 +100,10 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
         .map(|(name, fd)| Listener::from_parts(&name, fd))
         .collect::<Result<_>>()?;
     let admission = Arc::new(admission(&listeners, &config, vault));
+    for (name, service) in &config.services {
+        registry.describe(name, service.io);
+    }
+    let metrics = Arc::<Metrics>::default();
     if epoch == 1 {
         announce(&listeners, &admission, &config);
     }
@@ -111,6 +117,7 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
         let context = Context {
             registry: registry.clone(),
             admission: admission.clone(),
+            metrics: metrics.clone(),
             listener: rules.map_or_else(|| command_line_rules(&config), listener_rules),
         };
         let protocol = match rules {
@@ -125,7 +132,8 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
             shutdown.clone(),
         ));
     }
-    live(&spawn, &registry).await;
+    metrics.set_ready(true);
+    live(&spawn, &registry, &metrics).await;
     shutdown.cancel();
     wires.join_all().await;
     Ok(())
@@ -252,15 +260,17 @@ fn announce(listeners: &[Listener], admission: &Admission, config: &Config) {
 }
 
 /// Until the supervisor says stop and all programs have ended, or it is gone: then the programs are lost.
-async fn live(spawn: &Supervised, registry: &Registry) {
+async fn live(spawn: &Supervised, registry: &Registry, metrics: &Metrics) {
     let stopped = spawn.stopped();
     let ended = async {
         stopped.cancelled().await;
+        metrics.set_ready(false);
         // The supervisor ends the programs; their last words and reasons still go out.
         registry.all_ended().await;
     };
     tokio::select! {
         heard = spawn.listen() => {
+            metrics.set_ready(false);
             if let Err(error) = heard {
                 tracing::error!(%error, "hearing the supervisor");
             }

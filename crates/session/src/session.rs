@@ -6,6 +6,7 @@ use crate::keeper::{self, Door, House, Keyframe, Request};
 use crate::policy::Policy;
 use crate::registry::{Page, Table};
 use crate::seats::{Seat, Seats};
+use crate::title::Title;
 use crate::unattended::Unattended;
 use anywire_codec::query::ReplyFilter;
 use anywire_model::{ExitReason, Intent, Io, Offset, SessionId, Size};
@@ -41,6 +42,9 @@ pub struct SessionInfo {
     pub head: Offset,
     /// Age in milliseconds.
     pub age_ms: u64,
+    /// Milliseconds since anything went in or out, to the second; counted anew by each server.
+    #[serde(default)]
+    pub idle_ms: u64,
     /// Process id of the program, if it has one.
     pub pid: Option<u32>,
     /// How many are attached.
@@ -56,14 +60,15 @@ pub struct Session(pub(crate) Arc<Inner>);
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) running: Running,
-    pub(crate) name: String,
+    pub(crate) name: Mutex<Arc<str>>,
+    pub(crate) title: Mutex<Title>,
     policy: Arc<Policy>,
     state: Mutex<State>,
     /// How far the ring may be filled before a checkpoint is needed.
     checkpoint_limit: AtomicU64,
     door: Door,
     tasks: TaskTracker,
-    home: Weak<Table>,
+    pub(crate) home: Weak<Table>,
 }
 
 #[derive(Debug)]
@@ -75,8 +80,9 @@ pub(crate) struct State {
     alone_since: Option<Instant>,
     /// How long nobody may be attached: longer at the beginning and after a crash than later.
     alone_for: Duration,
-    active: Active,
     ended_at: Option<Instant>,
+    /// When anything last went in or out, as far as anybody has looked, and where output was then.
+    pub(crate) active: (Instant, Offset),
     /// Somebody has taken all of the output and the end.
     told: bool,
     /// Until a client that had typed is back, or for a moment, the program may fill the ring no further than this.
@@ -88,13 +94,6 @@ pub(crate) struct State {
 
 /// No seat has this key.
 const BEFORE_THE_CRASH: u64 = 0;
-
-/// When there was input or output last, as far as anybody has looked.
-#[derive(Debug)]
-struct Active {
-    head: Offset,
-    at: Instant,
-}
 
 impl Session {
     /// A session for a program that was just started, or `adopted` from an earlier server.
@@ -113,11 +112,8 @@ impl Session {
             counts: Counts::default(),
             alone_since: Some(Instant::now()),
             alone_for: policy.never_attached,
-            active: Active {
-                head,
-                at: Instant::now(),
-            },
             ended_at: None,
+            active: (Instant::now(), head),
             told: page.told,
             // After a crash, what clients may not have read is kept: they come back in a moment and want it exactly.
             hold: adopted.then(|| (log.tail() + log.capacity(), Instant::now() + HOLD)),
@@ -128,7 +124,8 @@ impl Session {
         let has_screen = running.io == Io::Pty;
         let inner = Arc::new(Inner {
             running,
-            name: page.name,
+            name: Mutex::new(page.name.into()),
+            title: Mutex::default(),
             policy,
             state: Mutex::new(state),
             checkpoint_limit: AtomicU64::new(if has_screen {
@@ -157,8 +154,8 @@ impl Session {
 
     /// Its name.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.0.name
+    pub fn name(&self) -> Arc<str> {
+        self.0.name.lock().clone()
     }
 
     /// What a list shows.
@@ -168,12 +165,13 @@ impl Session {
         let state = self.0.state.lock();
         SessionInfo {
             id: running.id,
-            name: self.0.name.clone(),
+            name: self.name().as_ref().to_owned(),
             service: running.service.clone(),
             io: running.io,
             size: state.size,
             head: running.log.head(),
             age_ms: anywire_process::boottime_ms().saturating_sub(running.log.created_ms()),
+            idle_ms: state.idle(running.log.head()).as_millis() as u64,
             pid: running.pid,
             attachments: state.seats.len(),
             exit: running.log.exit().cloned(),
@@ -260,6 +258,16 @@ impl Session {
     }
 }
 
+impl State {
+    fn idle(&self, head: Offset) -> Duration {
+        if self.active.1 == head {
+            self.active.0.elapsed()
+        } else {
+            Duration::ZERO
+        }
+    }
+}
+
 impl Inner {
     pub(crate) fn log(&self) -> &Arc<Ring> {
         &self.running.log
@@ -271,6 +279,7 @@ impl Inner {
         let has_screen = self.running.io == Io::Pty;
         match start {
             Start::Now => (head, false),
+            Start::Bytes(offset) => (offset.clamp(tail, head), false),
             Start::Since(offset) if (tail..=head).contains(&offset) => (offset, false),
             Start::Oldest if tail == 0 || !has_screen => (tail, false),
             // Nothing was written yet: the screen is known to be empty.
@@ -374,8 +383,10 @@ impl Inner {
 
     /// The same for who holds the state.
     pub(crate) fn save_page_of(&self, state: &State) {
+        // Held until the page is written, so that of two pages the later one stands.
+        let name = self.name.lock();
         let page = Page {
-            name: self.name.clone(),
+            name: name.as_ref().to_owned(),
             told: state.told,
             pasting: state.paste.is_some(),
         };
@@ -416,6 +427,7 @@ impl Inner {
         if !allowed {
             return Err(Refused::Role);
         }
+        state.active.0 = Instant::now();
         match intent {
             Intent::Input { offset, bytes } => {
                 self.input(&mut state, (key, client), filter, offset, bytes)
@@ -442,6 +454,21 @@ impl Inner {
         }
     }
 
+    /// Somebody without a seat acts: the session is in use, and whoever did may be back.
+    pub(crate) fn visited(&self) {
+        let mut state = self.state.lock();
+        state.active.0 = Instant::now();
+        if state.alone_since.is_some() {
+            state.alone_since = Some(Instant::now());
+            state.alone_for = self.policy.resumable_ttl();
+        }
+    }
+
+    /// The terminal takes this size, whoever sits before it.
+    pub(crate) fn resize_to(&self, size: Size) {
+        self.set_size(&mut self.state.lock(), size);
+    }
+
     pub(crate) fn input_taken(&self, client: u64) -> u64 {
         self.state.lock().counts.taken(&self.running, client)
     }
@@ -461,11 +488,19 @@ impl Inner {
             let since = state.ended_at.get_or_insert_with(Instant::now).elapsed();
             return Some((since, state.told && state.seats.len() == 0));
         }
+        let head = self.log().head();
+        if state.active.1 != head {
+            state.active = (Instant::now(), head);
+        }
         let held_long_enough = state.hold.is_some_and(|(_, until)| until <= Instant::now());
         if held_long_enough {
             state.hold = None;
         }
-        if state.seats.lose_patience(self.log().head()) || held_long_enough {
+        let unpaced = state.seats.lose_patience(head);
+        if let Some(home) = self.home.upgrade().filter(|_| unpaced) {
+            home.counters.unpaced();
+        }
+        if unpaced || held_long_enough {
             self.open_gate(&state);
         }
         if state.hold.is_none() && self.end_cut_paste(&mut state) {
@@ -481,13 +516,7 @@ impl Inner {
 
     /// Why the session is to end now, if it is.
     fn over(&self, state: &mut State) -> Option<ExitReason> {
-        let (head, created) = (self.log().head(), self.log().created_ms());
-        if head != state.active.head {
-            state.active = Active {
-                head,
-                at: Instant::now(),
-            };
-        }
+        let created = self.log().created_ms();
         let age = Duration::from_millis(anywire_process::boottime_ms().saturating_sub(created));
         let beyond = |limit: Option<Duration>, time: Duration| limit.is_some_and(|l| time >= l);
         let alone = state
@@ -495,7 +524,7 @@ impl Inner {
             .is_some_and(|since| since.elapsed() >= state.alone_for);
         if beyond(self.policy.max_life, age) {
             Some(ExitReason::Wall)
-        } else if alone || beyond(self.policy.idle, state.active.at.elapsed()) {
+        } else if alone || beyond(self.policy.idle, state.active.0.elapsed()) {
             Some(ExitReason::Idle)
         } else {
             None
@@ -504,7 +533,7 @@ impl Inner {
 
     /// There was input.
     pub(crate) fn active(state: &mut State) {
-        state.active.at = Instant::now();
+        state.active.0 = Instant::now();
     }
 }
 
@@ -522,7 +551,14 @@ impl Watcher for Inner {
     }
 
     fn ended(self: Arc<Self>) {
-        tracing::info!(session = %self.running.id, name = self.name, "ended");
+        let log = self.log();
+        if let Some(reason) = log.exit() {
+            let name = self.name.lock().clone();
+            tracing::info!(session = %self.running.id, name = %name, %reason, bytes = log.head(), "ended");
+            if let Some(home) = self.home.upgrade() {
+                home.counters.ended(reason);
+            }
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod http;
 mod limits;
 mod link;
 mod listen;
+pub mod metrics;
 mod peer;
 mod tcp;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod ws;
 
 pub use admit::Admission;
 pub use listen::{Bound, Listening, Protocol, serve};
+pub use metrics::Metrics;
 
 use anywire_model::Role;
 use anywire_session::Registry;
@@ -34,6 +36,8 @@ pub struct Context {
     pub registry: Registry,
     /// Who may come in.
     pub admission: Arc<Admission>,
+    /// What is counted, and whether the server is ready.
+    pub metrics: Arc<Metrics>,
     /// What its listener was told.
     pub listener: Listener,
 }

@@ -13,6 +13,7 @@ mod dump;
 mod emulator;
 mod parser;
 mod pen;
+mod picture;
 mod skip;
 mod titles;
 
@@ -25,6 +26,7 @@ use boundary::State;
 use dump::Detail;
 use emulator::Emulator;
 use memchr::memmem;
+pub use picture::{Cursor, Modes, Mouse, Picture, Run};
 
 /// Most bytes that [`Screen::advance`] leaves to be offered again.
 pub const HOLD_MAX: usize = 64 * 1024;
@@ -191,6 +193,12 @@ impl Screen {
     #[must_use]
     pub fn bracketed_paste(&self) -> bool {
         self.emulator.mode().contains(TermMode::BRACKETED_PASTE)
+    }
+
+    /// The screen as a value, for programs that look at it; with the cells' attributes if `cells`.
+    #[must_use]
+    pub fn picture(&self, cells: bool) -> Picture {
+        picture::picture(self.size, &self.emulator, cells)
     }
 
     /// The rows, joined by line feeds, without blanks at their ends.

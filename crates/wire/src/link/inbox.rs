@@ -180,6 +180,7 @@ impl Link {
                 Some(n) => n,
             };
             self.talk.heard = true;
+            self.record.received(n);
             if self.inbox.bytes.is_empty() {
                 let read = &mut scratch.input[..n];
                 let used = self.process(attachment, read, &mut scratch.output)?;

@@ -143,6 +143,9 @@ impl Link {
                     }
                 }
                 left = left.saturating_sub(out.len());
+                if !out.is_empty() {
+                    self.record.sent(out.len());
+                }
                 self.outbox.send(&self.socket, out)?;
                 if idle {
                     break;

@@ -13,7 +13,7 @@ use anywire_process::{Local, Recipe};
 use anywire_session::{Policy, Registry, Settings};
 use anywire_wire::admit::{Options, loopback_hosts};
 use anywire_wire::{
-    Admission, Bound, Compression, Context, Listener, Listening, Protocol, Target, serve,
+    Admission, Bound, Compression, Context, Listener, Listening, Metrics, Protocol, Target, serve,
 };
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -79,6 +79,7 @@ pub struct Server {
     pub unix: PathBuf,
     pub admission: Arc<Admission>,
     pub registry: Registry,
+    pub metrics: Arc<Metrics>,
     pub stop: CancellationToken,
     listeners: JoinSet<()>,
     folder: PathBuf,
@@ -119,6 +120,9 @@ impl Server {
             vault: None,
             save: Box::new(|_| {}),
         }));
+        let metrics = Arc::<Metrics>::default();
+        metrics.set_ready(true);
+        registry.describe(&service, setup.io);
         let target = if setup.shared {
             Target::Named {
                 name: "shared".to_owned(),
@@ -130,6 +134,7 @@ impl Server {
         let context = Context {
             registry: registry.clone(),
             admission: admission.clone(),
+            metrics: metrics.clone(),
             listener: Listener {
                 auth: setup.auth,
                 default_role: setup.role,
@@ -158,6 +163,7 @@ impl Server {
             unix,
             admission,
             registry,
+            metrics,
             stop,
             listeners,
             folder,
