@@ -34,6 +34,7 @@ export class Row {
     const open = this.#part('open');
     if (current) open.setAttribute('aria-current', 'true');
     else open.removeAttribute('aria-current');
+    open.dataset['id'] = session.id;
     setText(this.#part('name'), session.name);
     setText(this.#part('about'), describe(session));
     for (const [name, verb] of [

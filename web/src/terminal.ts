@@ -66,8 +66,10 @@ export class TerminalView {
     this.renew();
     new ResizeObserver(() => this.#windowChanged()).observe(parent);
     // xterm.js parses in a timer of its own, where nobody but the window can catch what it throws.
-    addEventListener('error', ({ error }) => {
-      if (error instanceof Error && this.#unparsed > 0) this.#broken();
+    addEventListener('error', (event) => {
+      if (!(event.error instanceof Error) || this.#unparsed === 0) return;
+      event.preventDefault();
+      this.#broken(event.error);
     });
   }
 
@@ -229,13 +231,14 @@ export class TerminalView {
         done();
         this.#unparsed -= 1;
       });
-    } catch {
+    } catch (error) {
       // After a key xterm.js parses at once.
-      if (xterm === this.#xterm) this.#broken();
+      if (xterm === this.#xterm) this.#broken(error);
     }
   }
 
-  #broken(): void {
+  #broken(error: unknown): void {
+    console.warn('The terminal could not show the output.', error);
     this.renew();
     this.#events.broken();
   }
