@@ -7,20 +7,13 @@
  * Prints one line per check; exit code 0 when all passed. `screenshots.mjs` renews the pictures in docs/.
  */
 
-import { tally, withServer } from "./harness.mjs";
-import { loginForm } from "./login.mjs";
-import { phone } from "./phone.mjs";
-import { prefix } from "./prefix.mjs";
-import { sessions } from "./sessions.mjs";
-import {
-  evilPage,
-  killServer,
-  openAndType,
-  reload,
-  strangers,
-  viewer,
-} from "./spine.mjs";
-import { tools } from "./tools.mjs";
+import { tally, withServer } from './harness.mjs';
+import { loginForm } from './login.mjs';
+import { phone } from './phone.mjs';
+import { prefix } from './prefix.mjs';
+import { sessions } from './sessions.mjs';
+import { evilPage, killServer, openAndType, reload, strangers, viewer } from './spine.mjs';
+import { tools } from './tools.mjs';
 
 async function spine(browser, place) {
   const context = await browser.newContext({
@@ -36,15 +29,11 @@ async function spine(browser, place) {
 }
 
 const PARTS = { spine, sessions, tools, phone, prefix, login: loginForm };
-const chosen =
-  process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PARTS);
+const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PARTS);
 
 await withServer(async (browser, place) => {
   for (const name of chosen) {
-    if (!(name in PARTS))
-      throw new Error(
-        `there is no part ${name}, only ${Object.keys(PARTS).join(", ")}`,
-      );
+    if (!(name in PARTS)) throw new Error(`there is no part ${name}, only ${Object.keys(PARTS).join(', ')}`);
     await PARTS[name](browser, place);
   }
 });

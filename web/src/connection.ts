@@ -96,6 +96,8 @@ export class Connection {
   #stopped = true;
   #lastError = '';
   #exitMismatch = false;
+  #ended = false;
+  #askedAgain = false;
   #timers = new Map<'retry' | 'hello' | 'ping', unknown>();
   #ping: { id: number; at: number } | undefined;
   #pings = 0;
@@ -127,17 +129,18 @@ export class Connection {
 
   /** Leaves for good, without a word to the listener. */
   close(): void {
-    this.#stopped = true;
-    const socket = this.#socket;
-    this.#forgetSocket();
-    socket?.close(1000);
+    this.#ended = false;
+    this.#leave();
   }
 
   /** What was handed on could not be shown: comes back for a new picture of the screen. */
   refresh(): void {
-    if (this.#stopped) return;
+    if (this.#stopped && (!this.#ended || this.#askedAgain)) return;
     this.#fresh = true;
-    this.#drop('a new picture is needed');
+    if (!this.#stopped) return this.#drop('a new picture is needed');
+    // What has ended says nothing new: once is enough.
+    this.#askedAgain = true;
+    this.start();
   }
 
   /** Try at once instead of waiting; on a live connection, find out whether it still is. */
@@ -306,6 +309,7 @@ export class Connection {
       this.#exitMismatch = true;
       throw new ProtocolError('output is missing at exit');
     }
+    this.#ended = true;
     this.#stop({ kind: 'ended', message });
   }
 
@@ -407,8 +411,15 @@ export class Connection {
     this.#input.reset();
   }
 
+  #leave(): void {
+    this.#stopped = true;
+    const socket = this.#socket;
+    this.#forgetSocket();
+    socket?.close(1000);
+  }
+
   #stop(state: State): void {
-    this.close();
+    this.#leave();
     this.#state(state);
   }
 

@@ -10,6 +10,8 @@ const REFRESH = 3000;
 export interface DrawerWorld {
   choose(id: string): void;
   create(service: string | undefined): Promise<void>;
+  /** The session on the page has this name now. */
+  named(name: string): void;
   closed(): void;
 }
 
@@ -102,6 +104,7 @@ export class Drawer {
     let before: Element | null = list.firstElementChild;
     for (const session of this.#sessions) {
       gone.delete(session.id);
+      if (session.id === this.#current) this.#world.named(session.name);
       let row = this.#rows.get(session.id);
       if (row === undefined) {
         row = new Row(template, session, {

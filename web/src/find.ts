@@ -3,17 +3,11 @@
 import type { ISearchOptions, SearchAddon } from '@xterm/addon-search';
 import { part, setText } from './dom.js';
 
-const DECORATIONS = {
-  matchBackground: '#806a1f',
-  matchOverviewRuler: '#d9b25f',
-  activeMatchBackground: '#b3541e',
-  activeMatchColorOverviewRuler: '#e5686b',
-};
-
 /** The terminal's side of a search. */
 export interface FindWorld {
   search(): SearchAddon;
   clearSelection(): void;
+  colours(): NonNullable<ISearchOptions['decorations']>;
   closed(): void;
 }
 
@@ -70,7 +64,10 @@ export class FindBar {
 
   /** Output grows at its end, so one looks from there to the beginning. */
   #find(direction: 'older' | 'newer', incremental = false): void {
-    const options: ISearchOptions = { caseSensitive: this.#exact.checked, decorations: DECORATIONS };
+    const options: ISearchOptions = {
+      caseSensitive: this.#exact.checked,
+      decorations: this.#world.colours(),
+    };
     const search = this.#world.search();
     const text = this.#input.value;
     if (text === '') {

@@ -14,6 +14,8 @@ export interface LinkWorld {
   /** A device without a Ctrl key. */
   touch(): boolean;
   ask(address: string): Promise<boolean>;
+  /** The key that opens links, for people. */
+  modifier: string;
   /** Tells where a link leads (empty: no longer). */
   tell(text: string): void;
 }
@@ -37,7 +39,7 @@ export function linkHandler(world: LinkWorld): ILinkHandler {
     },
     hover(_, text) {
       const address = safeAddress(text);
-      if (address !== undefined) world.tell(`Ctrl-click opens ${address}`);
+      if (address !== undefined) world.tell(`${world.modifier}-click opens ${address}`);
     },
     leave: () => world.tell(''),
   };

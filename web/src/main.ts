@@ -1,6 +1,6 @@
 /** Puts the page together: login, terminal, session, list of sessions, search, keys. */
 
-import { ApiError, createSession, loginMethods, logout, myRole } from './api.js';
+import { ApiError, createSession, loginMethods, logout, myRole, type LoginMethods } from './api.js';
 import { ask } from './ask.js';
 import { copyText, decodeOsc52 } from './clipboard.js';
 import { useCredential, type LoginResult } from './credential.js';
@@ -19,7 +19,7 @@ import { runCommand, type Command } from './shortcuts.js';
 import { StatusBar } from './status.js';
 import { TerminalView } from './terminal.js';
 import { plain } from './text.js';
-import { applyTheme, onSystemTheme } from './theme.js';
+import { applyTheme, matchColours, onSystemTheme } from './theme.js';
 import { followViewport } from './viewport.js';
 import { setAddress, Visit } from './visit.js';
 
@@ -27,8 +27,9 @@ const fragment = readFragment(location.hash);
 const store = (): Storage => localStorage;
 const settings = readSettings(store);
 const touch = matchMedia('(pointer: coarse)');
-/** What this browser may do, once the server has said. */
-let me: Role | undefined;
+/** What this browser may do and how it came in, asked once. */
+let me: Promise<Role | undefined> | undefined;
+let methods: Promise<LoginMethods> | undefined;
 
 const status = new StatusBar(byId('status'), () => void newSession(undefined));
 const keys = new KeyBar(byId('keys'), {
@@ -41,6 +42,7 @@ const links = linkHandler({
   ask: async (address) =>
     (await ask({ title: 'Open this address?', detail: address, yes: 'Open' })) !== undefined,
   tell: (text) => status.notice(text),
+  modifier: navigator.platform.startsWith('Mac') ? 'Command' : 'Ctrl',
 });
 const terminal: TerminalView = new TerminalView(
   byId('terminal'),
@@ -71,11 +73,13 @@ const visit: Visit = new Visit(terminal, status, {
 const find: FindBar = new FindBar(byId('find'), {
   search: () => terminal.search,
   clearSelection: () => terminal.xterm.clearSelection(),
+  colours: () => matchColours(terminal.xterm.options.theme ?? {}),
   closed: () => terminal.focus(),
 });
 const drawer = new Drawer(byId('drawer'), part(byId('status'), '[data-part=menu]'), {
   choose: (id) => choose(id),
   create: (service) => newSession(service),
+  named: (name) => visit.rename(name),
   closed: () => terminal.focus(),
 });
 const options = new Options(byId('drawer'), settings, fragment.view, {
@@ -84,8 +88,7 @@ const options = new Options(byId('drawer'), settings, fragment.view, {
     terminal.setTheme(applyTheme(changed.theme));
   },
   watch: (only) => {
-    fragment.view = only;
-    setAddress({ view: only });
+    watchOnly(only);
     attach(visit.session || undefined);
   },
   logout: () => void leave(),
@@ -96,6 +99,12 @@ function attach(session: string | undefined): void {
   find.close();
   visit.prepare(session, fragment.view);
   visit.start();
+}
+
+function watchOnly(only: boolean): void {
+  fragment.view = only;
+  options.watch = only;
+  setAddress({ view: only });
 }
 
 /** Somebody picked a session. */
@@ -111,7 +120,9 @@ function choose(id: string): void {
 
 async function newSession(service: string | undefined): Promise<void> {
   try {
-    choose(await createSession(service, terminal.windowSize));
+    const id = await createSession(service, terminal.windowSize);
+    watchOnly(false);
+    choose(id);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (!error.unknown) return status.notice(error.message);
@@ -122,16 +133,23 @@ async function newSession(service: string | undefined): Promise<void> {
 }
 
 async function attached(welcome: Welcome): Promise<void> {
-  me ??= await myRole().catch(() => undefined);
-  const role = me ?? (fragment.view ? 'owner' : welcome.role);
+  showKeys(welcome.role === 'viewer');
+  me ??= myRole().catch(() => undefined);
+  methods ??= loginMethods();
+  const role = (await me) ?? (fragment.view ? 'owner' : welcome.role);
   drawer.current(visit.session, role === 'owner');
-  options.mayLogOut((await loginMethods()).auth);
+  options.mayLogOut((await methods).auth);
+}
+
+/** Who only watches has no use for keys. */
+function showKeys(viewer: boolean): void {
+  byId('keys').hidden = viewer || !touch.matches;
 }
 
 async function showLogin(result?: LoginResult): Promise<void> {
   status.state({ kind: 'unauthorized' });
-  const methods = await loginMethods();
-  if (!form.open) form.show(methods, result);
+  const offered = await loginMethods();
+  if (!form.open) form.show(offered, result);
 }
 
 async function leave(): Promise<void> {
@@ -179,11 +197,7 @@ function addressChanged(): void {
 async function main(): Promise<void> {
   setAddress({});
   followViewport();
-  const showKeys = (): void => {
-    byId('keys').hidden = !touch.matches;
-  };
-  touch.addEventListener('change', showKeys);
-  showKeys();
+  touch.addEventListener('change', () => showKeys(fragment.view));
   onSystemTheme(() => terminal.setTheme(applyTheme(settings.theme)));
   onWake(() => visit.connection?.nudge());
   addEventListener('hashchange', addressChanged);

@@ -34,6 +34,10 @@ export class Options {
     this.#logout.addEventListener('click', () => world.logout());
   }
 
+  set watch(only: boolean) {
+    this.#watch.checked = only;
+  }
+
   /** Somebody who did not log in cannot log out. */
   mayLogOut(possible: boolean): void {
     this.#logout.hidden = !possible;

@@ -38,8 +38,11 @@ export class StatusBar {
     this.#fading = setTimeout(() => this.#set('notice', ''), NOTICE_STAYS);
   }
 
-  session(name: string, role: Role): void {
+  name(name: string): void {
     this.#set('session', name);
+  }
+
+  role(role: Role): void {
     this.#part('view').hidden = role !== 'viewer';
     this.#set('role', role === 'viewer' ? '' : role);
   }

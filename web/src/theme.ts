@@ -1,5 +1,6 @@
 /** Colours of the terminal in the dark and in the light; src/app.css has those of the rest. */
 
+import type { ISearchOptions } from '@xterm/addon-search';
 import type { ITheme } from '@xterm/xterm';
 import type { ThemeChoice } from './settings.js';
 
@@ -56,6 +57,17 @@ export const lightTheme: ITheme = {
   brightCyan: '#218b96',
   brightWhite: '#8c959f',
 };
+
+/** Colours of what a search has found. */
+export function matchColours(theme: ITheme): NonNullable<ISearchOptions['decorations']> {
+  const dark = theme === darkTheme;
+  return {
+    matchBackground: dark ? '#5c4a12' : '#ffe9a8',
+    matchOverviewRuler: '#d9b25f',
+    activeMatchBackground: dark ? '#a04a12' : '#ffb46b',
+    activeMatchColorOverviewRuler: '#e5686b',
+  };
+}
 
 const prefersDark = (): MediaQueryList => matchMedia('(prefers-color-scheme: dark)');
 

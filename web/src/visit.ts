@@ -90,6 +90,14 @@ export class Visit {
     this.#connection?.refresh();
   }
 
+  /** The session has this name now. */
+  rename(name: string): void {
+    if (name === this.#name) return;
+    this.#name = name;
+    this.#status.name(name);
+    this.title(this.#title);
+  }
+
   title(text: string): void {
     this.#title = plain(text);
     this.#titleTimer ??= setTimeout(() => {
@@ -120,13 +128,12 @@ export class Visit {
   #welcome(welcome: Welcome, view: boolean): void {
     const role = view ? 'viewer' : welcome.role;
     this.#session = welcome.session;
-    this.#name = plain(welcome.name);
     setAddress({ session: welcome.session });
-    this.#status.session(this.#name, role);
+    this.rename(plain(welcome.name));
+    this.#status.role(role);
     this.#terminal.setIo(welcome.io);
     this.#terminal.setReadOnly(role === 'viewer');
     this.#terminal.resize(welcome);
-    this.title(this.#title);
     this.#events.attached(welcome);
   }
 }
