@@ -2,6 +2,7 @@
 
 import { ApiError, listServices, listSessions } from './api.js';
 import { part, setText } from './dom.js';
+import type { Role } from './protocol.js';
 import { Row } from './row.js';
 import type { SessionInfo } from './sessions.js';
 
@@ -66,11 +67,11 @@ export class Drawer {
     this.#world.closed();
   }
 
-  /** This session is on the page, and its visitor may end sessions or not. */
-  current(id: string, mayOwn: boolean): void {
+  /** This session is on the page, and the visitor has this role. */
+  current(id: string, role: Role): void {
     this.#current = id;
-    this.#mayOwn = mayOwn;
-    part(this.#element, '[data-part=start]').hidden = !mayOwn;
+    this.#mayOwn = role === 'owner';
+    part(this.#element, '[data-part=start]').hidden = role === 'viewer';
     this.#render();
     if (this.isOpen) void this.refresh();
   }

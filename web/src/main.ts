@@ -137,7 +137,7 @@ async function attached(welcome: Welcome): Promise<void> {
   me ??= myRole().catch(() => undefined);
   methods ??= loginMethods();
   const role = (await me) ?? (fragment.view ? 'owner' : welcome.role);
-  drawer.current(visit.session, role === 'owner');
+  drawer.current(visit.session, role);
   options.mayLogOut((await methods).auth);
 }
 
