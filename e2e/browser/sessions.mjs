@@ -117,6 +117,12 @@ async function manage(context, base, { first, second }) {
       return 'this server cannot, and the page says so';
     }
     await until(async () => (await listed(page.page, second)).name === 'night-build', 'the new name');
+    await page.page.click(`${row(first)} [data-part=rename]`);
+    await answer(page.page, 'day-build');
+    await until(
+      async () => (await page.page.textContent('[data-part=session]')) === 'day-build',
+      'the new name of the session on the page',
+    );
   });
   await check('a session is ended after a question, and only after yes', async () => {
     await page.page.hover(row(second));

@@ -36,6 +36,7 @@ export class Row {
     else open.removeAttribute('aria-current');
     open.dataset['id'] = session.id;
     setText(this.#part('name'), session.name);
+    setText(this.#part('program'), session.title);
     setText(this.#part('about'), describe(session));
     for (const [name, verb] of [
       ['rename', 'Rename'],

@@ -54,10 +54,13 @@ export function decodeServices(value: unknown): Service[] {
 
 /** The line below a session's name. */
 export function describe(session: SessionInfo): string {
-  const watched = session.attachments === 1 ? '1 attached' : `${session.attachments} attached`;
-  const life = session.ended ? 'ended' : watched;
+  const life = session.ended
+    ? 'ended'
+    : session.attachments > 0
+      ? `${session.attachments} attached`
+      : 'detached';
   const service = session.service === session.name ? '' : session.service;
-  return [session.title, life, duration(session.age), service].filter(Boolean).join(' · ');
+  return [life, duration(session.age), service].filter(Boolean).join(' · ');
 }
 
 /** Milliseconds as people say them, in one unit. */

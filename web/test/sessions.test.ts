@@ -63,7 +63,8 @@ test('a session is described in one line', () => {
       .map(describe)
       .join();
   assert.equal(line({}), '1 attached · 1 min · shell');
-  assert.equal(line({ title: 'vim', attachments: 2 }), 'vim · 2 attached · 1 min · shell');
+  assert.equal(line({ attachments: 2 }), '2 attached · 1 min · shell');
+  assert.equal(line({ attachments: 0 }), 'detached · 1 min · shell');
   assert.equal(line({ exit: { kind: 'oom' }, name: 'shell' }), 'ended · 1 min');
 });
 
