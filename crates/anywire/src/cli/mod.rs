@@ -66,8 +66,8 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::serve(args),
         Command::Echo(args) => echo::echo(args),
         Command::Server => server::run(),
-        Command::Completions(args) => manual::completions(&args, &mut Cli::command()),
-        Command::Man(args) => manual::man(args, Cli::command()),
+        Command::Completions(args) => manual::completions(&args, &Cli::command()),
+        Command::Man(args) => manual::man(args, &Cli::command()),
         Command::Client(command) => run_client(command),
     };
     result.unwrap_or_else(|error| {
