@@ -62,8 +62,8 @@ pub fn run() -> ExitCode {
         Command::Echo(args) => echo::echo(args),
         Command::Config(args) => config::run(args),
         Command::Server(args) => server::run(args),
-        Command::Completions(args) => manual::completions(&args, &mut Cli::command()),
-        Command::Man(args) => manual::man(args, Cli::command()),
+        Command::Completions(args) => manual::completions(&args, &Cli::command()),
+        Command::Man(args) => manual::man(args, &Cli::command()),
         Command::Client(command) => run_client(command),
     };
     result.unwrap_or_else(|error| {
