@@ -141,7 +141,11 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode> {
         server: server::command(&config.log),
         workers: workers::count(),
     };
-    eprintln!("{}", fits(&config));
+    match config.log.format {
+        LogFormat::Text => eprintln!("{}", fits(&config)),
+        // Whoever reads the log by machine is not to stumble over a line for people.
+        LogFormat::Json => tracing::info!("{}", fits(&config)),
+    }
     supervisor::run(plan).context("supervising")?;
     Ok(ExitCode::SUCCESS)
 }
