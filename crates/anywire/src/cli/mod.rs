@@ -19,12 +19,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve a program (your shell by default) to browsers and other clients
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Serve an echo: what comes in goes out
     Echo(echo::EchoArgs),
     Config(config::ConfigArgs),
     #[command(flatten)]
     Client(ClientCommand),
+    /// The process in which a supervisor has its configuration read again
+    #[command(name = serve::RELOAD, hide = true)]
+    Reload(Box<serve::ServeArgs>),
     /// The process that a supervisor starts
     #[command(name = server::COMMAND, hide = true)]
     Server(server::ServerArgs),
@@ -48,8 +51,9 @@ pub fn run() -> ExitCode {
         logging::start(LogFormat::Text, level.as_deref());
     }
     let result = match command {
-        Command::Serve(args) => serve::serve(args),
+        Command::Serve(args) => serve::serve(*args),
         Command::Echo(args) => echo::echo(args),
+        Command::Reload(args) => serve::reload(*args),
         Command::Config(args) => config::run(args),
         Command::Server(args) => server::run(args),
         Command::Client(command) => run_client(command),

@@ -163,7 +163,7 @@ fn recipe(written: Written) -> Option<Recipe> {
     })
 }
 
-fn settle_listener(written: super::file::Listener, default_service: &str) -> Listener {
+fn settle_listener(written: file::Listener, default_service: &str) -> Listener {
     let session = match written.session.as_deref() {
         None | Some("new") => Target::New,
         Some("lobby") => Target::Lobby,
@@ -259,6 +259,6 @@ fn find(recipe: &Recipe) -> Result<PathBuf, String> {
 }
 
 /// What a file without listeners gets.
-pub(crate) fn default_listener() -> super::file::Listener {
-    super::file::Listener::new(ListenUrl::default())
+pub(crate) fn default_listener() -> file::Listener {
+    file::Listener::new(ListenUrl::default())
 }
