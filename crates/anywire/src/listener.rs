@@ -18,6 +18,9 @@ pub(crate) const DEFAULT: &str = "http://127.0.0.1:7681";
 pub(crate) enum Scheme {
     Http,
     Tcp,
+    Telnet,
+    /// Whichever of these a client speaks first.
+    Auto,
     /// The command line's way in: HTTP on a UNIX socket.
     Unix,
 }
@@ -39,7 +42,11 @@ impl FromStr for ListenUrl {
         let scheme = match scheme {
             "http" | "ws" => Scheme::Http,
             "tcp" => Scheme::Tcp,
-            other => bail!("there is no wire called {other:?}; there are http, ws and tcp"),
+            "telnet" => Scheme::Telnet,
+            "auto" => Scheme::Auto,
+            other => bail!(
+                "there is no wire called {other:?}; there are http, ws, tcp, telnet and auto"
+            ),
         };
         let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
         if !matches!(path, "" | "ws") {
@@ -87,7 +94,7 @@ impl ListenUrl {
 
 /// The values of `Host` under which the page is reached on these listeners.
 pub(crate) fn hosts(listeners: &[Listener]) -> Vec<String> {
-    let web = |listener: &&Listener| listener.scheme() == Scheme::Http;
+    let web = |listener: &&Listener| matches!(listener.scheme(), Scheme::Http | Scheme::Auto);
     let addresses = listeners.iter().filter(web).filter_map(Listener::address);
     addresses
         .flat_map(anywire_wire::admit::loopback_hosts)
@@ -121,12 +128,14 @@ impl Listener {
         let scheme = match name.split_once("://").map(|(scheme, _)| scheme) {
             Some("http") => Scheme::Http,
             Some("tcp") => Scheme::Tcp,
+            Some("telnet") => Scheme::Telnet,
+            Some("auto") => Scheme::Auto,
             Some("unix") => Scheme::Unix,
             _ => bail!("a listener called {name:?}"),
         };
         let address = match scheme {
             Scheme::Unix => None,
-            Scheme::Http | Scheme::Tcp => {
+            Scheme::Http | Scheme::Tcp | Scheme::Telnet | Scheme::Auto => {
                 let socket = TcpListener::from(fd.try_clone().context("looking at a listener")?);
                 Some(socket.local_addr().context("looking at a listener")?)
             }
@@ -142,6 +151,8 @@ impl Listener {
         let (socket, protocol) = match self.scheme {
             Scheme::Http => (Listening::Tcp(self.fd.into()), Protocol::Http),
             Scheme::Tcp => (Listening::Tcp(self.fd.into()), Protocol::Raw),
+            Scheme::Telnet => (Listening::Tcp(self.fd.into()), Protocol::Telnet),
+            Scheme::Auto => (Listening::Tcp(self.fd.into()), Protocol::Auto),
             Scheme::Unix => (Listening::Unix(self.fd.into()), Protocol::Http),
         };
         Bound { socket, protocol }
@@ -153,6 +164,8 @@ impl fmt::Display for Listener {
         match (self.scheme, self.address) {
             (Scheme::Http, Some(address)) => write!(f, "http://{address}/"),
             (Scheme::Tcp, Some(address)) => write!(f, "tcp://{address}"),
+            (Scheme::Telnet, Some(address)) => write!(f, "telnet://{address}"),
+            (Scheme::Auto, Some(address)) => write!(f, "auto://{address}"),
             (_, _) => f.write_str("unix://"),
         }
     }

@@ -20,7 +20,7 @@ const TERMINAL_TTL: f64 = 600.0;
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
-    /// Where to listen: http://ADDRESS:PORT or tcp://ADDRESS:PORT; port 0 takes a free one
+    /// Where to listen: http://, tcp://, telnet:// or auto://ADDRESS:PORT; port 0 takes a free one
     #[arg(short, long = "listen", value_name = "URL", default_value = listener::DEFAULT)]
     listen: Vec<ListenUrl>,
     /// Let everybody on this machine in, without the start code

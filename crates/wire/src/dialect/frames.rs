@@ -1,11 +1,14 @@
 //! Messages into bytes: as WebSocket frames, or just their payload on wires that have none.
 
+use anywire_codec::telnet::escape_iac;
 use anywire_codec::websocket::{Opcode, close_payload, header, header_len, write_header};
 
 /// What is put around a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrap {
     Nothing,
+    /// A message's IAC bytes are doubled; output is translated by who knows what was agreed.
+    Telnet,
     WebSocket,
 }
 
@@ -25,14 +28,14 @@ impl Wrap {
     /// Where the payload of a message begins that began at `start`.
     pub(crate) fn payload(self, start: usize) -> usize {
         match self {
-            Self::Nothing => start,
+            Self::Nothing | Self::Telnet => start,
             Self::WebSocket => start + RESERVED,
         }
     }
 
     /// Writes the header of the message that ends here. At most 65,535 bytes of payload.
     pub(crate) fn finish(self, start: usize, out: &mut Vec<u8>) {
-        if self == Self::Nothing {
+        if self != Self::WebSocket {
             return;
         }
         let payload = out.len() - start - RESERVED;
@@ -90,8 +93,12 @@ impl Frames<'_> {
             let len = parts.iter().map(|part| part.len()).sum();
             write_header(opcode, len, self.out);
         }
+        let start = self.out.len();
         for part in parts {
             self.out.extend_from_slice(part);
+        }
+        if self.wrap == Wrap::Telnet {
+            escape_iac(self.out, start);
         }
     }
 }

@@ -13,8 +13,8 @@ mod pump;
 mod scratch;
 mod socket;
 
-pub(crate) use framing::Framing;
-pub(crate) use socket::Socket;
+pub(crate) use framing::{Framing, Item};
+pub(crate) use socket::{Socket, Ways};
 
 use crate::Context;
 use crate::admit::Principal;
@@ -71,6 +71,7 @@ struct Link {
     talk: Talk,
     inbox: Inbox,
     outbox: Outbox,
+    context: Arc<Context>,
 }
 
 /// Runs a connection to its end.
@@ -98,6 +99,7 @@ async fn open(
         talk: Talk::new(entry.dialect),
         inbox: Inbox::new(entry.head),
         outbox: Outbox::default(),
+        context: entry.visitor.context.clone(),
     });
     let opened = match link.hello(shutdown).await {
         Ok(open) => open::attach(entry.visitor, open).await.map_err(End::Fault),
