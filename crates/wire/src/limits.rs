@@ -29,6 +29,14 @@ pub(crate) const BODY: Duration = Duration::from_secs(10);
 pub(crate) const WRITE: Duration = Duration::from_secs(30);
 /// To show by the first bytes what is spoken, where several things may be.
 pub(crate) const FIRST_BYTES: Duration = Duration::from_secs(10);
+/// Bytes of input in one request.
+pub(crate) const INPUT_BYTES: usize = 1024 * 1024;
+/// How long a request with input may take: the body to come, and the program to take it.
+pub(crate) const INPUT: Duration = Duration::from_secs(10);
+/// How long a screen may take to be drawn.
+pub(crate) const SCREEN: Duration = Duration::from_secs(10);
+/// Seconds after which who was told that something is busy may try again.
+pub(crate) const RETRY_AFTER: u32 = 5;
 /// From the upgrade to the first message, in dialects that need one.
 pub(crate) const HELLO: Duration = Duration::from_secs(5);
 /// How long a WebSocket without a subprotocol may stay silent before it is taken for one that only listens.

@@ -4,6 +4,7 @@
 
 mod common;
 
+use anywire_wire::Silent;
 use common::client::{self, Frame};
 use common::plain::Plain;
 use common::{Server, Setup, soon};
@@ -104,7 +105,12 @@ async fn nothing_is_said_to_who_says_nothing() {
 #[tokio::test]
 async fn a_silent_client_may_be_taken_for_telnet() {
     let mut setup = setup();
-    setup.rules = |listener| listener.silent = Some("telnet:0.1s".parse().unwrap());
+    setup.rules = |listener| {
+        listener.silent = Some(Silent {
+            telnet: true,
+            after: Duration::from_millis(100),
+        })
+    };
     let server = setup.start().await;
     let mut client = auto(&server).await;
     assert!(client.see("hello\r\n").await.starts_with(&[255, 251, 1]));

@@ -8,8 +8,7 @@ mod tell;
 use crate::link::{Entry, Socket, Ways};
 use crate::peer::Peer;
 use crate::tcp::{self, Console};
-use crate::{Context, http, limits};
-use std::str::FromStr;
+use crate::{Context, Metrics, http, limits};
 use std::sync::Arc;
 use std::time::Duration;
 use tell::{Told, Wire, tell};
@@ -25,31 +24,6 @@ pub struct Silent {
     pub after: Duration,
 }
 
-/// The text is not `telnet:SECONDSs` or `tcp:SECONDSs`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("say what a silent client speaks and after how long, such as telnet:2s or tcp:0.5s")]
-pub struct SilentError;
-
-impl FromStr for Silent {
-    type Err = SilentError;
-
-    fn from_str(text: &str) -> Result<Self, SilentError> {
-        let (wire, after) = text.split_once(':').ok_or(SilentError)?;
-        let telnet = match wire {
-            "telnet" => true,
-            "tcp" => false,
-            _ => return Err(SilentError),
-        };
-        let seconds = after.strip_suffix('s').and_then(|after| after.parse().ok());
-        let after = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        let after = after.filter(|after| *after < limits::FIRST_BYTES);
-        Ok(Self {
-            telnet,
-            after: after.ok_or(SilentError)?,
-        })
-    }
-}
-
 /// What the connections of such a listener share.
 #[derive(Clone)]
 pub(crate) struct Server {
@@ -63,6 +37,10 @@ impl Server {
             http: http::Server::new(context.clone()),
             context,
         }
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.context.metrics
     }
 
     /// Waits for the first bytes and goes on as what they are.
@@ -126,27 +104,6 @@ async fn read(socket: &Socket, head: &mut Vec<u8>) -> Option<bool> {
                 return Some(n > 0);
             }
             None => drop(socket.ready(Ways::READ).await.ok()?),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_said_of_silent_clients() {
-        let telnet = Silent {
-            telnet: true,
-            after: Duration::from_secs(2),
-        };
-        assert_eq!("telnet:2s".parse(), Ok(telnet));
-        let tcp = "tcp:0.5s".parse::<Silent>().unwrap();
-        assert_eq!((tcp.telnet, tcp.after), (false, Duration::from_millis(500)));
-        for bad in [
-            "", "telnet", "telnet:", "telnet:2", "http:2s", "tcp:-1s", "tcp:10s", "tcp:nans",
-        ] {
-            assert_eq!(bad.parse::<Silent>(), Err(SilentError), "{bad}");
         }
     }
 }

@@ -16,8 +16,8 @@ pub(crate) enum Framing {
     Bytes,
     /// RFC 854: data, between commands and negotiations.
     Telnet(Box<Telnet>),
-    /// RFC 6455.
-    WebSocket(Reader),
+    /// RFC 6455, perhaps with compressed messages.
+    WebSocket { reader: Reader, deflate: bool },
 }
 
 /// What a frame was.
@@ -34,8 +34,14 @@ pub(crate) enum Item<'a> {
 
 impl Framing {
     /// WebSocket, as its server.
-    pub(crate) fn websocket() -> Self {
-        Self::WebSocket(Reader::new(Side::Server, limits::MESSAGE))
+    pub(crate) fn websocket(deflate: bool) -> Self {
+        let reader = Reader::new(Side::Server, limits::MESSAGE);
+        let reader = if deflate {
+            reader.with_deflate()
+        } else {
+            reader
+        };
+        Self::WebSocket { reader, deflate }
     }
 
     /// What goes around messages in the other direction.
@@ -43,7 +49,7 @@ impl Framing {
         match self {
             Self::Bytes => Wrap::Nothing,
             Self::Telnet(_) => Wrap::Telnet,
-            Self::WebSocket(_) => Wrap::WebSocket,
+            Self::WebSocket { deflate, .. } => Wrap::WebSocket { deflate: *deflate },
         }
     }
 
@@ -66,7 +72,7 @@ impl Framing {
     pub(super) fn are_you_there(&self) -> Option<&'static [u8]> {
         match self {
             Self::Telnet(telnet) => (telnet.kind() == Kind::Terminal).then_some(NO_OPERATION),
-            Self::Bytes | Self::WebSocket(_) => None,
+            Self::Bytes | Self::WebSocket { .. } => None,
         }
     }
 
@@ -74,7 +80,7 @@ impl Framing {
     pub(super) fn finish(&mut self) -> &'static [u8] {
         match self {
             Self::Telnet(telnet) => telnet.finish(),
-            Self::Bytes | Self::WebSocket(_) => b"",
+            Self::Bytes | Self::WebSocket { .. } => b"",
         }
     }
 
@@ -89,7 +95,7 @@ impl Framing {
             Self::Bytes => {
                 return Ok(Some((buffer.len(), Item::Message(Inbound::Binary(buffer)))));
             }
-            Self::WebSocket(reader) => reader,
+            Self::WebSocket { reader, .. } => reader,
         };
         let (used, message) = match reader.next(buffer).map_err(End::Frame)? {
             Next::More => return Ok(None),

@@ -10,10 +10,12 @@ mod inbox;
 mod open;
 mod outbox;
 mod pump;
+mod record;
 mod scratch;
 mod socket;
 
 pub(crate) use framing::{Framing, Item};
+pub(crate) use open::granted;
 pub(crate) use socket::{Socket, Ways};
 
 use crate::Context;
@@ -25,6 +27,7 @@ use anywire_model::CloseReason;
 use anywire_session::Attachment;
 use inbox::{Inbox, Talk};
 use outbox::Outbox;
+use record::Record;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +74,9 @@ struct Link {
     talk: Talk,
     inbox: Inbox,
     outbox: Outbox,
+    /// For the rules of its listener.
     context: Arc<Context>,
+    record: Box<Record>,
 }
 
 /// Runs a connection to its end.
@@ -100,11 +105,17 @@ async fn open(
         inbox: Inbox::new(entry.head),
         outbox: Outbox::default(),
         context: entry.visitor.context.clone(),
+        record: Box::new(Record::new(entry.visitor.peer)),
     });
+    let metrics = entry.visitor.context.metrics.clone();
     let opened = match link.hello(shutdown).await {
         Ok(open) => open::attach(entry.visitor, open).await.map_err(End::Fault),
         Err(end) => Err(end),
     };
+    if let Ok(attachment) = &opened {
+        let meter = metrics.attached(link.talk.dialect.wire());
+        link.record.attached(attachment.session().id(), meter);
+    }
     (link, opened.map(Box::new).map_err(Box::new))
 }
 

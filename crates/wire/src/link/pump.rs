@@ -5,7 +5,7 @@
 
 use super::socket::Ways;
 use super::{End, Link, scratch};
-use crate::dialect::{Event, Frames, Wrap};
+use crate::dialect::{Event, Frames};
 use crate::{Stderr, limits};
 use anywire_model::{CloseReason, Stream};
 use anywire_session::{Attachment, Output};
@@ -74,7 +74,7 @@ impl Link {
                 Wake::Socket(Ok(ready)) => self.socket_turn(ready, &mut attachment),
                 Wake::Socket(Err(_)) => Err(End::Gone),
                 Wake::Program => Ok(()),
-                Wake::Timer if self.wrap() == Wrap::WebSocket => self.tick(&mut life),
+                Wake::Timer if self.wrap().is_framed() => self.tick(&mut life),
                 Wake::Timer => self.leave(&mut life, &mut attachment),
             };
             if let Err(end) = done {
@@ -122,7 +122,7 @@ impl Link {
     /// a while only.
     fn has_timer(&self) -> bool {
         let leaving = self.inbox.asked || self.linger().is_some();
-        self.wrap() == Wrap::WebSocket || self.inbox.ended && leaving
+        self.wrap().is_framed() || self.inbox.ended && leaving
     }
 
     /// How long output flows to a peer that has ended its input; who was given a program of its own gets all of it.
@@ -191,6 +191,9 @@ impl Link {
                     }
                 }
                 left = left.saturating_sub(out.len());
+                if !out.is_empty() {
+                    self.record.sent(out.len());
+                }
                 self.outbox.send(&self.socket, out)?;
                 if idle {
                     break;

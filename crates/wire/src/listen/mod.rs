@@ -5,6 +5,7 @@ mod seats;
 
 use crate::limits;
 use crate::link::{self, Entry};
+use crate::metrics::{Metrics, Turned};
 use crate::tcp::Console;
 use crate::{Context, auto, http, tcp};
 use accept::{Accepted, Acceptor};
@@ -112,13 +113,14 @@ async fn accept_all(
                 let arrival = Box::new((accepted, server.clone()));
                 tasks.spawn_on(connection(arrival, shutdown.clone(), place), worker);
             }
-            Some(Seat::Refused(place)) => {
+            Some(Seat::Refused(place, why)) => {
+                server.metrics().turned(why);
                 let refused = Box::pin(refused(accepted, server.protocol(), place));
                 let shutdown = shutdown.clone();
                 let refused = async move { shutdown.run_until_cancelled(refused).await };
                 tasks.spawn_on(refused, worker);
             }
-            None => {}
+            None => server.metrics().turned(Turned::Busy),
         }
     }
 }
@@ -140,6 +142,23 @@ enum Server {
 }
 
 impl Server {
+    fn metrics(&self) -> &Arc<Metrics> {
+        match self {
+            Self::Http(server) => server.metrics(),
+            Self::Tcp(context) | Self::Telnet(context) => &context.metrics,
+            Self::Auto(server) => server.metrics(),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Tcp(_) => "tcp",
+            Self::Telnet(_) => "telnet",
+            Self::Auto(_) => "auto",
+        }
+    }
+
     fn new(protocol: Protocol, context: Context) -> Self {
         let context = Arc::new(context);
         match protocol {
@@ -163,6 +182,7 @@ impl Server {
 /// One connection, from here on in its worker. What its handshake needs is on the heap and gone before the pump
 /// begins.
 async fn connection(arrival: Box<(Accepted, Server)>, shutdown: CancellationToken, _place: Place) {
+    let _open = arrival.1.metrics().accepted();
     // A statement of its own: in the head of the `if let`, the handshake's memory would live as long as the pump.
     let entry = Box::pin(shake_hands(arrival, shutdown.clone())).await;
     if let Some(entry) = entry {
@@ -180,6 +200,7 @@ async fn shake_hands(
         Ok(Some(registered)) => registered,
         Ok(None) => {
             tracing::warn!("a process of another user was turned away");
+            server.metrics().turned(Turned::User);
             return None;
         }
         Err(error) => {
@@ -187,7 +208,9 @@ async fn shake_hands(
             return None;
         }
     };
-    match server {
+    let wire = server.name();
+    tracing::info!(wire, %peer, "connected");
+    let entry = match server {
         Server::Http(server) => {
             let nothing = Vec::new();
             server.shake_hands(socket, peer, nothing, shutdown).await
@@ -201,7 +224,11 @@ async fn shake_hands(
             tcp::shake_hands(console, peer, context, shutdown).await
         }
         Server::Auto(server) => server.shake_hands(socket, peer, shutdown).await,
+    };
+    if entry.is_none() {
+        tracing::info!(wire, %peer, reason = "nothing more to say", "closed");
     }
+    entry
 }
 
 /// Waits after errors of `accept`: out of descriptors, the next try would fail at once.

@@ -3,6 +3,7 @@
 use crate::admit::prefix;
 use crate::limits;
 use crate::link::{Socket, Ways};
+use crate::metrics::Turned;
 use crate::peer::Peer;
 use crate::{Context, Protocol};
 use parking_lot::Mutex;
@@ -39,7 +40,7 @@ pub(super) enum Seat {
     /// A place.
     Taken(Place),
     /// Only to be told that there is none.
-    Refused(Place),
+    Refused(Place, Turned),
 }
 
 /// Counts until it is dropped.
@@ -87,7 +88,12 @@ impl Seats {
             return None;
         }
         taken.refusals += 1;
-        Some(Seat::Refused(place(Counted::Refusal)))
+        let why = if taken.all < inner.max {
+            Turned::Address
+        } else {
+            Turned::Busy
+        };
+        Some(Seat::Refused(place(Counted::Refusal), why))
     }
 }
 
@@ -178,11 +184,11 @@ mod tests {
         assert!(
             refused
                 .iter()
-                .all(|seat| matches!(seat, Some(Seat::Refused(_))))
+                .all(|seat| matches!(seat, Some(Seat::Refused(..))))
         );
         assert!(seats.take(None).is_none());
         drop(refused);
-        assert!(matches!(seats.take(None), Some(Seat::Refused(_))));
+        assert!(matches!(seats.take(None), Some(Seat::Refused(..))));
         drop(one);
         assert!(matches!(seats.take(None), Some(Seat::Taken(_))));
     }
@@ -194,7 +200,7 @@ mod tests {
         assert!(matches!(one, Some(Seat::Taken(_))));
         assert!(matches!(
             seats.take(from("fd00::2")),
-            Some(Seat::Refused(_))
+            Some(Seat::Refused(..))
         ));
         assert!(matches!(
             seats.take(from("fd00:0:0:1::1")),
@@ -203,7 +209,7 @@ mod tests {
         let four = seats.take(from("127.0.0.1"));
         assert!(matches!(
             seats.take(from("::ffff:127.0.0.1")),
-            Some(Seat::Refused(_))
+            Some(Seat::Refused(..))
         ));
         drop((one, four));
         assert!(

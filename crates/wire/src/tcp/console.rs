@@ -3,6 +3,7 @@
 use super::foreign::RawTcp;
 use crate::limits;
 use crate::link::{Entry, Framing, Socket, Visitor, Ways};
+use crate::metrics::Wire;
 use anywire_codec::telnet::{Command, Event, Telnet};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -61,11 +62,14 @@ impl Console {
     pub(crate) fn into_entry(mut self, visitor: Visitor) -> Entry {
         self.read.drain(..self.at);
         let size = self.telnet.as_ref().and_then(|telnet| telnet.size());
-        let framing = self.telnet.map_or(Framing::Bytes, Framing::Telnet);
+        let (wire, framing) = match self.telnet {
+            Some(telnet) => (Wire::Telnet, Framing::Telnet(telnet)),
+            None => (Wire::Tcp, Framing::Bytes),
+        };
         Entry {
             socket: self.socket,
             framing,
-            dialect: Box::new(RawTcp::new(size, self.skip_lf)),
+            dialect: Box::new(RawTcp::new(wire, size, self.skip_lf)),
             head: self.read,
             visitor,
         }

@@ -5,6 +5,7 @@
 //! connection that begins with one is closed before its first byte arrives anywhere.
 
 use crate::dialect::{Dialect, Event, Fault, Frames, Inbound, Open, Raw, Request};
+use crate::metrics::Wire;
 use anywire_codec::dialect::native::ErrorCode;
 use anywire_model::Size;
 use std::time::Duration;
@@ -41,21 +42,27 @@ pub(super) struct RawTcp {
     begun: bool,
     size: Option<Size>,
     skip_lf: bool,
+    wire: Wire,
 }
 
 impl RawTcp {
     /// For a client with a window of this size, if it has told it; `skip_lf`: what was typed before ended with CR, and a
     /// LF that comes first belongs to that.
-    pub(super) fn new(size: Option<Size>, skip_lf: bool) -> Self {
+    pub(super) fn new(wire: Wire, size: Option<Size>, skip_lf: bool) -> Self {
         Self {
             begun: false,
             size,
             skip_lf,
+            wire,
         }
     }
 }
 
 impl Dialect for RawTcp {
+    fn wire(&self) -> Wire {
+        self.wire
+    }
+
     fn patience(&self) -> Duration {
         Raw.patience()
     }

@@ -141,6 +141,7 @@ mod tests {
             size: Size::DEFAULT,
             head: 0,
             age_ms,
+            idle_ms: 0,
             pid: None,
             attachments: 2,
             exit: None,

@@ -65,7 +65,9 @@ async fn ask(console: &mut Console, address: SocketAddr, context: &Context) -> O
             break;
         }
         let code = String::from_utf8_lossy(&line);
-        match context.admission.login(address.ip(), Secret::Code(&code)) {
+        let judged = context.admission.login(address.ip(), Secret::Code(&code));
+        context.metrics.judged(judged.as_ref().err());
+        match judged {
             Ok(role) => return Some(Peer::Ip(address).principal(role)),
             Err(Refusal::Wait(wait)) => {
                 console.say(&too_many(wait)).await?;

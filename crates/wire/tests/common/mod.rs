@@ -13,7 +13,9 @@ use anywire_model::{Io, Role};
 use anywire_process::{Local, Recipe};
 use anywire_session::{Policy, Registry, Settings};
 use anywire_wire::admit::{Options, loopback_hosts};
-use anywire_wire::{Admission, Bound, Context, Listener, Listening, Protocol, Target, serve};
+use anywire_wire::{
+    Admission, Bound, Compression, Context, Listener, Listening, Metrics, Protocol, Target, serve,
+};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
@@ -38,6 +40,7 @@ pub struct Setup {
     pub ring_len: usize,
     /// Changes the listeners' rules.
     pub rules: fn(&mut Listener),
+    pub compression: Compression,
 }
 
 impl Setup {
@@ -51,6 +54,7 @@ impl Setup {
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             ring_len: 1 << 20,
             rules: |_| {},
+            compression: Compression::Auto,
         }
     }
 
@@ -83,6 +87,7 @@ pub struct Server {
     pub unix_raw: PathBuf,
     pub admission: Arc<Admission>,
     pub registry: Registry,
+    pub metrics: Arc<Metrics>,
     pub stop: CancellationToken,
     listeners: JoinSet<()>,
     folder: PathBuf,
@@ -95,14 +100,14 @@ impl Server {
             argv: setup.argv,
             env: Vec::new(),
             cwd: None,
+            login: false,
+            keep_env: None,
             io: setup.io,
             ring_len: setup.ring_len,
             grace_ms: 100,
         };
         let local = Local::new(BTreeMap::from([(service.clone(), recipe)])).unwrap();
-        let policy = Policy {
-            ttl: Duration::from_secs(60),
-        };
+        let policy = Arc::new(Policy::new(Duration::from_secs(60)));
         let settings = Settings {
             services: BTreeMap::from([(service.clone(), policy)]),
             max_sessions: 16,
@@ -124,6 +129,9 @@ impl Server {
             vault: None,
             save: Box::new(|_| {}),
         }));
+        let metrics = Arc::<Metrics>::default();
+        metrics.set_ready(true);
+        registry.describe(&service, setup.io);
         let target = if setup.shared {
             Target::Named {
                 name: "shared".to_owned(),
@@ -135,12 +143,14 @@ impl Server {
         let mut listener = Listener {
             auth: setup.auth,
             default_role: setup.role,
+            compression: setup.compression,
             ..Listener::new(target)
         };
         (setup.rules)(&mut listener);
         let context = Context {
             registry: registry.clone(),
             admission: admission.clone(),
+            metrics: metrics.clone(),
             listener,
         };
         let workers: Arc<[Handle]> = Arc::new([Handle::current()]);
@@ -173,6 +183,7 @@ impl Server {
             unix_raw,
             admission,
             registry,
+            metrics,
             stop,
             listeners,
             folder,
