@@ -5,6 +5,7 @@
 use crate::config::Config;
 use crate::config::file::{self, Log, LogFormat};
 use crate::config::runtime;
+use crate::config::values::SilentProtocol;
 use crate::listener::{self, At, ListenUrl, Listener, Scheme};
 use crate::logging;
 use crate::programs::Programs;
@@ -257,6 +258,11 @@ pub(crate) fn listener_rules(rules: &runtime::Listener) -> Rules {
             file::Stderr::Merge => Stderr::Merge,
             file::Stderr::Drop => Stderr::Drop,
         },
+        linger: rules.linger.limit(),
+        silent: rules.silent.map(|silent| anywire_wire::Silent {
+            telnet: silent.protocol == SilentProtocol::Telnet,
+            after: silent.after.duration(),
+        }),
         compression: match rules.compression {
             file::Compression::Auto => Compression::Auto,
             file::Compression::Always => Compression::Always,

@@ -105,6 +105,8 @@ pub(crate) fn protocol(url: &ListenUrl) -> Result<Protocol> {
     match (url.scheme, url.tls) {
         (Scheme::Http, false) => Ok(Protocol::Http),
         (Scheme::Tcp, false) => Ok(Protocol::Raw),
+        (Scheme::Telnet, false) => Ok(Protocol::Telnet),
+        (Scheme::Auto, false) => Ok(Protocol::Auto),
         _ => bail!("{url}: this version does not speak that yet"),
     }
 }

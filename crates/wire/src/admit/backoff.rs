@@ -68,7 +68,8 @@ impl Backoff {
     }
 }
 
-fn prefix(address: IpAddr) -> IpAddr {
+/// The addresses that one peer has as easily as this one, as their first.
+pub(crate) fn prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let bits = v6.to_bits() >> 64 << 64;

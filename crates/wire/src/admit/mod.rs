@@ -9,6 +9,7 @@ mod cookie;
 mod origin;
 mod vault;
 
+pub(crate) use backoff::prefix;
 pub use origin::loopback_hosts;
 pub use vault::{TICKET_LIFE, VAULT_MAX};
 

@@ -1,5 +1,6 @@
 //! One connection while it speaks HTTP.
 
+use super::stream::Stream;
 use super::{Server, Stall};
 use crate::admit::Principal;
 use crate::dialect::Dialect;
@@ -69,6 +70,7 @@ impl Connection {
 pub(super) async fn serve(
     socket: Socket,
     peer: Peer,
+    head: Vec<u8>,
     server: Server,
     shutdown: CancellationToken,
 ) -> Option<Box<Entry>> {
@@ -82,8 +84,12 @@ pub(super) async fn serve(
     let connection = Connection::new(peer, here);
     let context = server.context.clone();
     match socket {
-        Socket::Tcp(stream) => requests(stream, &connection, server, shutdown).await,
-        Socket::Unix(stream) => requests(stream, &connection, server, shutdown).await,
+        Socket::Tcp(stream) => {
+            requests(Stream::new(stream, head), &connection, server, shutdown).await;
+        }
+        Socket::Unix(stream) => {
+            requests(Stream::new(stream, head), &connection, server, shutdown).await;
+        }
     }
     let upgrade = connection.upgrade.lock().take()?;
     let (socket, head) = take_back(upgrade.on.await.ok()?)?;
@@ -142,10 +148,14 @@ async fn requests<S>(
 
 /// The socket behind an upgrade, and a copy of what was read beyond the request: the original would keep its buffer.
 fn take_back(upgraded: Upgraded) -> Option<(Socket, Vec<u8>)> {
-    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => return Some((Socket::Tcp(parts.io.into_inner()), parts.read_buf.to_vec())),
+    let upgraded = match upgraded.downcast::<TokioIo<Stream<TcpStream>>>() {
+        Ok(parts) => {
+            let (stream, head) = parts.io.into_inner().into_parts();
+            return Some((Socket::Tcp(stream), [&parts.read_buf, &head[..]].concat()));
+        }
         Err(upgraded) => upgraded,
     };
-    let parts = upgraded.downcast::<TokioIo<UnixStream>>().ok()?;
-    Some((Socket::Unix(parts.io.into_inner()), parts.read_buf.to_vec()))
+    let parts = upgraded.downcast::<TokioIo<Stream<UnixStream>>>().ok()?;
+    let (stream, head) = parts.io.into_inner().into_parts();
+    Some((Socket::Unix(stream), [&parts.read_buf, &head[..]].concat()))
 }

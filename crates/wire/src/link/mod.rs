@@ -14,9 +14,9 @@ mod record;
 mod scratch;
 mod socket;
 
-pub(crate) use framing::Framing;
+pub(crate) use framing::{Framing, Item};
 pub(crate) use open::granted;
-pub(crate) use socket::Socket;
+pub(crate) use socket::{Socket, Ways};
 
 use crate::Context;
 use crate::admit::Principal;
@@ -74,6 +74,8 @@ struct Link {
     talk: Talk,
     inbox: Inbox,
     outbox: Outbox,
+    /// For the rules of its listener.
+    context: Arc<Context>,
     record: Box<Record>,
 }
 
@@ -102,6 +104,7 @@ async fn open(
         talk: Talk::new(entry.dialect),
         inbox: Inbox::new(entry.head),
         outbox: Outbox::default(),
+        context: entry.visitor.context.clone(),
         record: Box::new(Record::new(entry.visitor.peer)),
     });
     let metrics = entry.visitor.context.metrics.clone();
