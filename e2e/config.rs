@@ -22,14 +22,14 @@ impl Folder {
     fn new(name: &str) -> Self {
         let path =
             std::env::temp_dir().join(format!("anywire-config-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::create_dir_all(&path).expect("a folder for the test");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("a folder of our own");
         Self(path)
     }
 
     fn write(&self, text: &str) -> PathBuf {
         let path = self.0.join("anywire.yaml");
-        fs::write(&path, text).unwrap();
+        fs::write(&path, text).expect("a file in it");
         path
     }
 }
@@ -49,9 +49,9 @@ async fn run(runtime_dir: &Path, arguments: &[&str]) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    wait_until("the command's end", || child.try_wait().unwrap()).await;
-    child.wait_with_output().unwrap()
+        .expect("the binary starts");
+    wait_until("the command's end", || child.try_wait().expect("a child")).await;
+    child.wait_with_output().expect("its output")
 }
 
 /// What a `serve` says that does not start.
@@ -60,16 +60,20 @@ async fn refused(folder: &Folder, arguments: &[&str]) -> String {
     let output = run(&folder.0, &arguments).await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
+    String::from_utf8(output.stderr).expect("text")
 }
 
 /// A line of a program that speaks first.
 fn first_line(server: &Server, index: usize) -> String {
-    let address = server.urls()[index].strip_prefix("tcp://").unwrap();
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let address = server.urls()[index]
+        .strip_prefix("tcp://")
+        .expect("a tcp listener");
+    let stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
     let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).unwrap();
+    BufReader::new(stream)
+        .read_line(&mut line)
+        .expect("a line in time");
     line
 }
 
@@ -126,6 +130,42 @@ async fn the_schema_is_json_and_what_is_in_force_can_be_read_again() {
     let path = folder.write(&shown);
     let output = run(&folder.0, &["config", "check", path.to_str().unwrap()]).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}\n{shown}");
+}
+
+#[tokio::test]
+async fn the_file_then_the_environment_then_flags() {
+    let folder = Folder::new("precedence");
+    let path = folder.write(
+        "services: {a: {command: [sh], ttl: 1h, grace: 1s, max_life: 1d}}\nlog: {level: info}\n",
+    );
+    let mut command = Command::new(BINARY);
+    command
+        .args(["config", "show", "--ttl", "7s", "-c"])
+        .arg(&path)
+        .env("ANYWIRE_TTL", "8s")
+        .env("ANYWIRE_GRACE", "9s")
+        .env("ANYWIRE_PIPE", "1")
+        .env("ANYWIRE_NO_AUTH", "no")
+        .env("ANYWIRE_LISTEN", "tcp://127.0.0.1:0 http://127.0.0.1:0");
+    let shown = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    for line in [
+        "ttl: 7s",
+        "grace: 9s",
+        "max_life: 1d",
+        "io: pipe",
+        "required: true",
+        "level: info",
+        "- url: \"tcp://127.0.0.1:0\"",
+        "- url: \"http://127.0.0.1:0/\"",
+    ] {
+        assert!(
+            shown.lines().any(|shown| shown.trim() == line),
+            "{line}\n{shown}"
+        );
+    }
+    let output = command.env("ANYWIRE_LOG", "a=b=c").output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.starts_with("\"a=b=c\" is no filter of logs"), "{told}");
 }
 
 #[tokio::test]

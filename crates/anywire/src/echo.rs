@@ -7,10 +7,10 @@ use crate::server::{listener_rules, listener_url, settings};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_handler::Echo;
-use anywire_model::Role;
+use anywire_model::{Io, Role};
 use anywire_session::Registry;
 use anywire_wire::admit::Options;
-use anywire_wire::{Admission, Context, Listener as Rules};
+use anywire_wire::{Admission, Context, Listener as Rules, Metrics};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -55,6 +55,8 @@ async fn serve(config: &Config, listeners: Vec<Listener>, workers: &Workers) -> 
         vault: None,
         save: Box::new(|_| ()),
     }));
+    registry.describe(&config.default_service, Io::Handler);
+    let metrics = Arc::<Metrics>::default();
     let shutdown = CancellationToken::new();
     let mut wires = JoinSet::new();
     let mut told = None;
@@ -69,6 +71,7 @@ async fn serve(config: &Config, listeners: Vec<Listener>, workers: &Workers) -> 
         let context = Context {
             registry: registry.clone(),
             admission: admission.clone(),
+            metrics: metrics.clone(),
             listener: Rules {
                 default_role: Role::Writer,
                 ..listener_rules(rules)
@@ -81,6 +84,7 @@ async fn serve(config: &Config, listeners: Vec<Listener>, workers: &Workers) -> 
             shutdown.clone(),
         ));
     }
+    metrics.set_ready(true);
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .context("listening for signals")?;
     tokio::select! {
@@ -88,6 +92,7 @@ async fn serve(config: &Config, listeners: Vec<Listener>, workers: &Workers) -> 
         _ = terminate.recv() => {}
         () = registry.sweep() => {}
     }
+    metrics.set_ready(false);
     shutdown.cancel();
     wires.join_all().await;
     Ok(())

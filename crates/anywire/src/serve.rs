@@ -8,6 +8,7 @@ use crate::listener::{self, At, Listener, Scheme};
 use crate::{logging, runtime_dir, server, workers};
 use anyhow::{Context as _, Result};
 use anywire_process::supervisor::{self, Plan, Rules};
+use clap::builder::BoolishValueParser;
 use std::ffi::OsString;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -39,13 +40,13 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NAME", env = "ANYWIRE_SESSION_NAME")]
     session: Option<String>,
     /// Let everybody on this machine in, without the start code
-    #[arg(long, env = "ANYWIRE_NO_AUTH")]
+    #[arg(long, env = "ANYWIRE_NO_AUTH", value_parser = BoolishValueParser::new())]
     no_auth: bool,
     /// Let everybody in, also from other machines, without asking who they are
-    #[arg(long, env = "ANYWIRE_INSECURE_NO_AUTH")]
+    #[arg(long, env = "ANYWIRE_INSECURE_NO_AUTH", value_parser = BoolishValueParser::new())]
     insecure_no_auth: bool,
     /// Listen beyond this machine without TLS: everybody on the way can read and change everything
-    #[arg(long, env = "ANYWIRE_INSECURE_NO_TLS")]
+    #[arg(long, env = "ANYWIRE_INSECURE_NO_TLS", value_parser = BoolishValueParser::new())]
     insecure_no_tls: bool,
     /// The certificate chain (PEM) of listeners with TLS [default: one's own, made at the start]
     #[arg(long, value_name = "FILE", env = "ANYWIRE_CERT", requires = "key")]
@@ -60,10 +61,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "LEVEL", env = "ANYWIRE_LOG")]
     log: Option<String>,
     /// Give the program pipes instead of a terminal: standard output and error stay apart
-    #[arg(long, env = "ANYWIRE_PIPE")]
+    #[arg(long, env = "ANYWIRE_PIPE", value_parser = BoolishValueParser::new())]
     pipe: bool,
     /// Start the program as a login shell
-    #[arg(long, env = "ANYWIRE_LOGIN")]
+    #[arg(long, env = "ANYWIRE_LOGIN", value_parser = BoolishValueParser::new())]
     login: bool,
     /// Where the program starts [default: here]
     #[arg(long, value_name = "FOLDER", env = "ANYWIRE_CWD")]

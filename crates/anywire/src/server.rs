@@ -15,7 +15,9 @@ use anywire_process::supervisor::client::{self, Orphan};
 use anywire_process::supervisor::{Adopted, Supervised, Vault};
 use anywire_session::{Lag, Policy, Registry, Settings, SizePolicy};
 use anywire_wire::admit::Options;
-use anywire_wire::{Admission, Context, Listener as Rules, Protocol, Stderr, Target};
+use anywire_wire::{
+    Admission, Compression, Context, Listener as Rules, Metrics, Protocol, Stderr, Target,
+};
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -97,6 +99,8 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     adopt(&registry, orphans, &workers.handles());
     let listeners = take_listeners(listeners, &config)?;
     let admission = Arc::new(admission(&listeners, &config, vault));
+    describe(&registry, &config);
+    let metrics = Arc::<Metrics>::default();
     if epoch == 1 {
         announce(&listeners, &admission, &config);
     }
@@ -110,6 +114,7 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
         let context = Context {
             registry: registry.clone(),
             admission: admission.clone(),
+            metrics: metrics.clone(),
             listener: rules.map_or_else(|| command_line_rules(&config), listener_rules),
         };
         let protocol = match rules {
@@ -124,15 +129,23 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
             shutdown.clone(),
         ));
     }
+    metrics.set_ready(true);
     // Whoever keeps something of the configuration subscribes.
     let current = watch::Sender::new(Arc::new(config));
     tokio::select! {
-        () = live(&spawn, &registry) => {}
+        () = live(&spawn, &registry, &metrics) => {}
         never = follow(&spawn, &registry, &programs, &current) => match never {},
     }
     shutdown.cancel();
     wires.join_all().await;
     Ok(())
+}
+
+/// Says in lists what carries the bytes of each service.
+fn describe(registry: &Registry, config: &Config) {
+    for (name, service) in &config.services {
+        registry.describe(name, service.io);
+    }
 }
 
 /// The listeners that the supervisor keeps. Those that the file has lost since are closed for this server.
@@ -169,6 +182,7 @@ async fn follow(
             tracing::warn!("listeners have changed: they do so when anywire is started again");
         }
         registry.set_settings(settings(&config));
+        describe(registry, &config);
         programs.replace(&config);
         tracing::info!(
             services = config.services.len(),
@@ -251,6 +265,7 @@ pub(crate) fn listener_rules(rules: &runtime::Listener) -> Rules {
             file::Stderr::Merge => Stderr::Merge,
             file::Stderr::Drop => Stderr::Drop,
         },
+        compression: Compression::Auto,
         max_connections: rules.max_connections,
         max_per_address: rules.max_per_address,
     }
@@ -299,15 +314,17 @@ fn announce(listeners: &[Listener], admission: &Admission, config: &Config) {
 }
 
 /// Until the supervisor says stop and all programs have ended, or it is gone: then the programs are lost.
-async fn live(spawn: &Supervised, registry: &Registry) {
+async fn live(spawn: &Supervised, registry: &Registry, metrics: &Metrics) {
     let stopped = spawn.stopped();
     let ended = async {
         stopped.cancelled().await;
+        metrics.set_ready(false);
         // The supervisor ends the programs; their last words and reasons still go out.
         registry.all_ended().await;
     };
     tokio::select! {
         heard = spawn.listen() => {
+            metrics.set_ready(false);
             if let Err(error) = heard {
                 tracing::error!(%error, "hearing the supervisor");
             }

@@ -1,8 +1,9 @@
 //! All sessions of this node.
 
+use crate::counters::Counters;
 use crate::policy::Policy;
 use crate::session::{Session, SessionInfo};
-use anywire_model::{SessionId, Size};
+use anywire_model::{Io, Role, SessionId, Size};
 use anywire_process::{Order, Running, Spawn, SpawnError};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,30 @@ pub enum CreateError {
     Spawn(#[from] SpawnError),
 }
 
+/// Why a session was not renamed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RenameError {
+    /// The role does not allow it.
+    #[error("only an owner may rename a session")]
+    Role,
+    /// The name is taken.
+    #[error("a session called {0:?} exists")]
+    NameTaken(String),
+    /// The name has letters that are not for names.
+    #[error("{0:?} cannot be a name: 1 to 64 letters, digits, '-', '_' and '.'")]
+    BadName(String),
+}
+
+/// A service, as clients see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// What carries the bytes of its programs, as far as it is known.
+    pub io: Option<Io>,
+}
+
 /// What a new server must know of an old one's session; lies in the session's memory.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Page {
@@ -63,6 +88,9 @@ pub(crate) struct Page {
     /// Somebody has taken all of the output and the end.
     #[serde(default)]
     pub(crate) told: bool,
+    /// Somebody is in the middle of a paste.
+    #[serde(default)]
+    pub(crate) pasting: bool,
 }
 
 /// All sessions of this node. A cheap handle.
@@ -73,7 +101,9 @@ pub struct Registry(pub(crate) Arc<Table>);
 pub(crate) struct Table {
     spawn: Arc<dyn Spawn>,
     settings: RwLock<Settings>,
+    ios: Mutex<BTreeMap<String, Io>>,
     sessions: Mutex<Sessions>,
+    pub(crate) counters: Counters,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -94,7 +124,9 @@ impl Registry {
         Self(Arc::new(Table {
             spawn,
             settings: RwLock::new(settings),
+            ios: Mutex::default(),
             sessions: Mutex::default(),
+            counters: Counters::default(),
             tasks: TaskTracker::new(),
         }))
     }
@@ -119,11 +151,70 @@ impl Registry {
         let page = Page {
             name: reserved.keep(),
             told: false,
+            pasting: false,
         };
         let session = Session::new(running, page, policy, false, table);
         session.0.save_page();
+        table.counters.started();
         table.sessions.lock().by_id.insert(id, session.clone());
         Ok(session)
+    }
+
+    /// Says what carries the bytes of a service's programs, for lists.
+    pub fn describe(&self, service: &str, io: Io) {
+        self.0.ios.lock().insert(service.to_owned(), io);
+    }
+
+    /// The services that sessions can be made from, by name.
+    #[must_use]
+    pub fn services(&self) -> Vec<Service> {
+        let ios = self.0.ios.lock();
+        let settings = self.0.settings.read();
+        let services = settings.services.keys();
+        services
+            .map(|name| Service {
+                name: name.clone(),
+                io: ios.get(name).copied(),
+            })
+            .collect()
+    }
+
+    /// What was counted since this server began.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    /// Gives a session another name, which a new server will know too.
+    ///
+    /// # Errors
+    /// See [`RenameError`]; then it keeps its name.
+    pub fn rename(&self, session: &Session, role: Role, name: String) -> Result<(), RenameError> {
+        if !role.may_own() {
+            return Err(RenameError::Role);
+        }
+        let name = checked(name).map_err(RenameError::BadName)?;
+        {
+            let mut sessions = self.0.sessions.lock();
+            let id = session.id();
+            match sessions.by_name.get(&name) {
+                Some(holder) if *holder == id => return Ok(()),
+                Some(_) => return Err(RenameError::NameTaken(name)),
+                None => {}
+            }
+            let mut current = session.0.name.lock();
+            if sessions.by_name.get(current.as_ref()) == Some(&id) {
+                sessions.by_name.remove(current.as_ref());
+            }
+            *current = name.as_str().into();
+            // A session that was forgotten meanwhile has no name to keep.
+            if sessions.by_id.contains_key(&id) {
+                sessions.by_name.insert(name, id);
+            }
+        }
+        session.0.save_page();
+        session.0.visited();
+        Ok(())
     }
 
     /// Takes over a program that an earlier server started.
@@ -134,7 +225,9 @@ impl Registry {
         let page = page.unwrap_or_else(|| Page {
             name: running.id.short(),
             told: false,
+            pasting: false,
         });
+        table.counters.adopted();
         let name = page.name.clone();
         // A service that is gone from the configuration ends with its last client.
         let policy = table.policy(&running.service);
@@ -200,7 +293,7 @@ impl Table {
             return Err(CreateError::ServiceBusy(policy.max_sessions));
         }
         let name = match name {
-            Some(name) => checked(name)?,
+            Some(name) => checked(name).map_err(CreateError::BadName)?,
             None => sessions.fresh_name(service),
         };
         if sessions.by_name.contains_key(&name) {
@@ -223,7 +316,7 @@ impl Table {
             let Some(session) = sessions.by_id.remove(&id) else {
                 return;
             };
-            sessions.release(session.name(), &session.0.running.service, id);
+            sessions.release(&session.name(), &session.0.running.service, id);
             session
         };
         session.0.running.control.forget();
@@ -253,14 +346,15 @@ impl Sessions {
     }
 }
 
-fn checked(name: String) -> Result<String, CreateError> {
+/// The name if it can be one, else its beginning.
+fn checked(name: String) -> Result<String, String> {
     let good = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     let len = name.chars().count();
     if (1..=NAME_MAX).contains(&len) && name.chars().all(good) && name.parse::<SessionId>().is_err()
     {
         Ok(name)
     } else {
-        Err(CreateError::BadName(name.chars().take(NAME_MAX).collect()))
+        Err(name.chars().take(NAME_MAX).collect())
     }
 }
 

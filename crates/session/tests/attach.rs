@@ -737,3 +737,46 @@ async fn a_service_may_have_a_limit_of_its_own() {
     }
     create().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_paste_that_is_cut_is_ended() {
+    let (registry, session, script) = session(64 << 10, Io::Pty).await;
+    let client = |name| Attach {
+        client: name,
+        ..options(Start::Oldest)
+    };
+    let paste = |attachment: &mut anywire_session::Attachment, offset, bytes: &'static [u8]| {
+        attachment.apply(Intent::Input { offset, bytes }).unwrap();
+    };
+    let settle = || async {
+        tokio::select! {
+            () = registry.sweep() => {}
+            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+        }
+    };
+    // Who cannot come back: the program hears the end.
+    let mut foreign = session.attach(client(None)).unwrap();
+    paste(&mut foreign, None, b"\x1b[200~half");
+    drop(foreign);
+    settle().await;
+    assert_eq!(script.input(), b"\x1b[200~half\x1b[201~");
+    // Who comes back goes on.
+    let mut ours = session.attach(client(Some(7))).unwrap();
+    paste(&mut ours, Some(0), b"\x1b[200~one");
+    drop(ours);
+    let mut ours = session.attach(client(Some(7))).unwrap();
+    settle().await;
+    paste(&mut ours, Some(9), b" two\x1b[201~");
+    settle().await;
+    assert!(script.input().ends_with(b"~\x1b[200~one two\x1b[201~"));
+    // A crash of the server in the middle, and nobody comes back.
+    paste(&mut ours, Some(19), b"\x1b[200~lost");
+    let next_script = script.after_crash();
+    let registry = kit::registry(&next_script, Io::Pty);
+    let _session = registry.adopt(next_script.running(session.id(), Io::Pty));
+    tokio::select! {
+        () = registry.sweep() => {}
+        () = tokio::time::sleep(Duration::from_secs(5)) => {}
+    }
+    assert_eq!(next_script.input(), b"\x1b[201~");
+}

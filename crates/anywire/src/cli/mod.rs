@@ -2,10 +2,11 @@
 
 pub mod client;
 mod config;
+mod manual;
 
 use crate::config::file::LogFormat;
 use crate::{echo, logging, serve, server};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Put any program on any wire.
@@ -25,6 +26,10 @@ enum Command {
     Config(config::ConfigArgs),
     #[command(flatten)]
     Client(ClientCommand),
+    /// Print a script that completes commands in your shell
+    Completions(manual::CompletionsArgs),
+    /// Write the manual pages to a folder, or print the first one
+    Man(manual::ManArgs),
     /// The process in which a supervisor has its configuration read again
     #[command(name = serve::RELOAD, hide = true)]
     Reload(Box<serve::ServeArgs>),
@@ -36,7 +41,12 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum ClientCommand {
     Ls(client::LsArgs),
+    New(client::NewArgs),
     Attach(client::AttachArgs),
+    Send(client::SendArgs),
+    Logs(client::LogsArgs),
+    Screen(client::ScreenArgs),
+    Rename(client::RenameArgs),
     Kill(client::KillArgs),
     Url(client::UrlArgs),
 }
@@ -56,6 +66,8 @@ pub fn run() -> ExitCode {
         Command::Reload(args) => serve::reload(*args),
         Command::Config(args) => config::run(args),
         Command::Server(args) => server::run(args),
+        Command::Completions(args) => manual::completions(&args, &Cli::command()),
+        Command::Man(args) => manual::man(args, &Cli::command()),
         Command::Client(command) => run_client(command),
     };
     result.unwrap_or_else(|error| {
@@ -71,6 +83,11 @@ fn run_client(command: ClientCommand) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match command {
             ClientCommand::Ls(args) => client::ls(args).await,
+            ClientCommand::New(args) => client::new(args).await,
+            ClientCommand::Send(args) => client::send(args).await,
+            ClientCommand::Logs(args) => client::logs(args).await,
+            ClientCommand::Screen(args) => client::screen(args).await,
+            ClientCommand::Rename(args) => client::rename(args).await,
             ClientCommand::Attach(args) => client::attach(args).await,
             ClientCommand::Kill(args) => client::kill(args).await,
             ClientCommand::Url(args) => client::url(args).await,

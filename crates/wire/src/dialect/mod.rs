@@ -14,6 +14,7 @@ pub(crate) use native::Native;
 pub(crate) use raw::Raw;
 pub(crate) use tty::Tty;
 
+use crate::metrics::Wire;
 use anywire_codec::dialect::native::ErrorCode;
 use anywire_model::{CloseReason, Intent, Offset, Role, Size, Stream};
 use anywire_session::{Attachment, Lag, Refused};
@@ -119,6 +120,11 @@ pub(crate) enum Event<'a> {
 
 /// One client's side of a conversation.
 pub(crate) trait Dialect: Send + Sync {
+    /// What metrics and logs call it.
+    fn wire(&self) -> Wire {
+        Wire::Other
+    }
+
     /// How long the client may be silent before [`Dialect::silence`] decides.
     fn patience(&self) -> Duration;
 

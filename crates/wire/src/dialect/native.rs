@@ -2,6 +2,7 @@
 
 use super::{Dialect, Event, Fault, Frames, Inbound, Open, Request};
 use crate::limits;
+use crate::metrics::Wire;
 use anywire_codec::dialect::native::{
     self, Client, DecodeError, ErrorCode, HEADER, Hello, ServerText, Welcome, keyframe_header,
     output_header,
@@ -48,6 +49,10 @@ impl Native {
 }
 
 impl Dialect for Native {
+    fn wire(&self) -> Wire {
+        Wire::Native
+    }
+
     fn patience(&self) -> Duration {
         limits::HELLO
     }

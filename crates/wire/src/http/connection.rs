@@ -1,6 +1,6 @@
 //! One connection while it speaks HTTP.
 
-use super::Server;
+use super::{Server, Stall};
 use crate::admit::Principal;
 use crate::dialect::Dialect;
 use crate::limits;
@@ -23,6 +23,10 @@ use tower_service::Service;
 #[derive(Clone)]
 pub(crate) struct Connection {
     pub(crate) peer: Peer,
+    /// Whether our end of it is on loopback.
+    here: bool,
+    /// Whether the peer takes what it asked for.
+    pub(crate) stall: Arc<Stall>,
     /// Where an accepted upgrade is left for the connection's own task.
     upgrade: Arc<Mutex<Option<Upgrade>>>,
 }
@@ -33,13 +37,25 @@ pub(crate) struct Upgrade {
     pub(crate) dialect: Box<dyn Dialect>,
     pub(crate) principal: Principal,
     pub(crate) session: Option<String>,
+    /// Whether both sides agreed on compressed messages.
+    pub(crate) deflate: bool,
 }
 
 impl Connection {
-    pub(super) fn new(peer: Peer) -> Self {
+    pub(super) fn new(peer: Peer, here: bool) -> Self {
         Self {
             peer,
+            here,
+            stall: Arc::new(Stall::new()),
             upgrade: Arc::default(),
+        }
+    }
+
+    /// Whether both ends are on this machine, as far as addresses tell.
+    pub(super) fn is_local(&self) -> bool {
+        match self.peer {
+            Peer::Ip(address) => self.here && address.ip().to_canonical().is_loopback(),
+            Peer::User(_) => true,
         }
     }
 
@@ -56,7 +72,14 @@ pub(super) async fn serve(
     server: Server,
     shutdown: CancellationToken,
 ) -> Option<Box<Entry>> {
-    let connection = Connection::new(peer);
+    let here = match &socket {
+        Socket::Tcp(stream) => {
+            let local = stream.local_addr();
+            local.is_ok_and(|address| address.ip().to_canonical().is_loopback())
+        }
+        Socket::Unix(_) => true,
+    };
+    let connection = Connection::new(peer, here);
     let context = server.context.clone();
     match socket {
         Socket::Tcp(stream) => requests(stream, &connection, server, shutdown).await,
@@ -66,7 +89,7 @@ pub(super) async fn serve(
     let (socket, head) = take_back(upgrade.on.await.ok()?)?;
     Some(Box::new(Entry {
         socket,
-        framing: Framing::websocket(),
+        framing: Framing::websocket(upgrade.deflate),
         dialect: upgrade.dialect,
         head,
         visitor: Visitor {
@@ -88,6 +111,7 @@ async fn requests<S>(
     TokioIo<S>: Read + Write,
 {
     let service = service_fn(|mut request: http::Request<Incoming>| {
+        connection.stall.end();
         request.extensions_mut().insert(connection.clone());
         server.router.clone().call(request.map(Body::new))
     });
@@ -105,6 +129,10 @@ async fn requests<S>(
             if let Err(error) = result {
                 tracing::debug!(%error, "an HTTP connection broke");
             }
+            return;
+        }
+        () = connection.stall.too_long() => {
+            tracing::debug!("a client takes nothing of what it asked for");
             return;
         }
     }
