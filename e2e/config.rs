@@ -293,6 +293,47 @@ async fn a_handler_is_a_service() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn a_program_starts_as_it_was_told() {
+    let folder = Folder::new("program");
+    let path = folder.write(
+        r#"
+services:
+  told:
+    command: [sh, -c, 'echo "$0 $TERM $PWD $A ${HOME-none} $(stty size)"; exec cat']
+    login: true
+    term: vt100
+    cwd: /usr
+    size: 100x30
+    env: {A: b}
+    keep_env: ["PA*"]
+"#,
+    );
+    let server = Config::new(BINARY)
+        .file(&path)
+        .listener("tcp://127.0.0.1:0")
+        .variable("HOME", "/nowhere")
+        .start();
+    let line = first_line(&server, 1);
+    assert_eq!(line.trim_end(), "-sh vt100 /usr b none 30 100");
+    server.stop().await;
+    // Flags say the same of the default service.
+    folder.write(
+        "services: {told: {command: [sh, -c, 'echo \"$0 $TERM $PWD $(stty size)\"; exec cat']}}\n",
+    );
+    let server = Config::new(BINARY)
+        .file(&path)
+        .listener("tcp://127.0.0.1:0")
+        .variable("ANYWIRE_LOGIN", "true")
+        .variable("ANYWIRE_TERM", "vt220")
+        .variable("ANYWIRE_CWD", "/usr")
+        .variable("ANYWIRE_SIZE", "90x20")
+        .start();
+    let line = first_line(&server, 1);
+    assert_eq!(line.trim_end(), "-sh vt220 /usr 20 90");
+    server.stop().await;
+}
+
 const SPEAKER: &str =
     "services: {speaker: {command: [sh, -c, 'echo WORD; exec cat'], io: pipe, ttl: 1h}}\n";
 
