@@ -386,6 +386,29 @@ async fn a_hang_up_reads_the_file_again_and_leaves_sessions_alone() {
 }
 
 #[tokio::test]
+async fn a_log_in_json_tells_mistakes_in_json() {
+    let folder = Folder::new("json");
+    let good = format!("{}log: {{format: json}}\n", SPEAKER);
+    let path = folder.write(&good);
+    let server = Config::new(BINARY).file(&path).start();
+    folder.write(&good.replace("ttl", "tll"));
+    processes::signal(server.supervisor_pid(), Signal::HUP);
+    wait_until("the complaint", || {
+        server.log().contains("stays as it was").then_some(())
+    })
+    .await;
+    let log = fs::read_to_string(server.dir().join("log")).unwrap();
+    let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let events: Vec<serde_json::Value> = log.lines().map(line).collect();
+    let told = events[0]["message"].as_str().unwrap();
+    assert!(
+        told.contains("did you mean \"ttl\"?") && told.contains("^^^"),
+        "{told}"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn limits_are_read_again_too() {
     let folder = Folder::new("limits");
     let text = |limit: usize| {

@@ -150,7 +150,11 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode> {
         reload: reload_command(&args, &config),
         workers: workers::count(),
     };
-    eprintln!("{}", fits(&config));
+    match config.log.format {
+        LogFormat::Text => eprintln!("{}", fits(&config)),
+        // Whoever reads the log by machine is not to stumble over a line for people.
+        LogFormat::Json => tracing::info!("{}", fits(&config)),
+    }
     supervisor::run(plan).context("supervising")?;
     Ok(ExitCode::SUCCESS)
 }
@@ -162,13 +166,25 @@ fn reload_command(args: &ServeArgs, config: &Config) -> Vec<OsString> {
     if args.config.is_none() && !config.listeners.iter().any(has_files) {
         return Vec::new();
     }
-    let rest = std::env::args_os().skip(2);
-    std::iter::once(RELOAD.into()).chain(rest).collect()
+    let mut command: Vec<OsString> = vec![RELOAD.into()];
+    if config.log.format == LogFormat::Json && args.log_format.is_none() {
+        // A file that cannot be read cannot tell how its mistakes are to be told.
+        command.push("--log-format=json".into());
+    }
+    command.extend(std::env::args_os().skip(2));
+    command
 }
 
 /// Writes what a supervisor goes by, for it to take over.
 pub(crate) fn reload(args: ServeArgs) -> Result<ExitCode> {
-    let Settled { recipes, config } = args.settle()?;
+    let Settled { recipes, config } = match args.settle() {
+        Err(error) if args.log_format == Some(LogFormat::Json) => {
+            logging::start(LogFormat::Json, None);
+            tracing::error!("{error:#}");
+            return Ok(ExitCode::FAILURE);
+        }
+        settled => settled?,
+    };
     let rules = Rules {
         services: recipes,
         config: serde_json::to_string(&config).context("writing the configuration")?,

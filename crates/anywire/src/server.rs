@@ -99,7 +99,6 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     adopt(&registry, orphans, &workers.handles());
     let listeners = take_listeners(listeners, &config)?;
     let admission = Arc::new(admission(&listeners, &config, vault));
-    describe(&registry, &config);
     let metrics = Arc::<Metrics>::default();
     if epoch == 1 {
         announce(&listeners, &admission, &config);
@@ -141,13 +140,6 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     Ok(())
 }
 
-/// Says in lists what carries the bytes of each service.
-fn describe(registry: &Registry, config: &Config) {
-    for (name, service) in &config.services {
-        registry.describe(name, service.io);
-    }
-}
-
 /// The listeners that the supervisor keeps. Those that the file has lost since are closed for this server.
 fn take_listeners(kept: Vec<(String, OwnedFd)>, config: &Config) -> Result<Vec<Listener>> {
     let mut listeners = Vec::new();
@@ -182,7 +174,6 @@ async fn follow(
             tracing::warn!("listeners have changed: they do so when anywire is started again");
         }
         registry.set_settings(settings(&config));
-        describe(registry, &config);
         programs.replace(&config);
         tracing::info!(
             services = config.services.len(),
@@ -227,6 +218,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
 
 fn policy(service: &runtime::Service, limits: &file::Limits) -> Policy {
     Policy {
+        io: service.io,
         ttl: service.ttl.duration(),
         never_attached: service.never_attached.duration(),
         idle: service.idle.limit(),
@@ -267,7 +259,11 @@ pub(crate) fn listener_rules(rules: &runtime::Listener) -> Rules {
             file::Stderr::Merge => Stderr::Merge,
             file::Stderr::Drop => Stderr::Drop,
         },
-        compression: Compression::Auto,
+        compression: match rules.compression {
+            file::Compression::Auto => Compression::Auto,
+            file::Compression::Always => Compression::Always,
+            file::Compression::Never => Compression::Never,
+        },
         max_connections: rules.max_connections,
         max_per_address: rules.max_per_address,
     }
