@@ -261,3 +261,29 @@ fn command_line(
     files.0.push(path);
     Ok(Listener::command_line(socket))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Args as _;
+
+    #[test]
+    fn every_flag_has_a_variable_and_both_are_documented() {
+        let docs = include_str!("../../../docs/config.md");
+        let command = ServeArgs::augment_args(clap::Command::new("serve"));
+        for argument in command
+            .get_arguments()
+            .filter(|argument| !argument.is_positional())
+        {
+            let variable = argument.get_env().expect("a variable").to_string_lossy();
+            assert!(docs.contains(&format!("`{variable}`")), "{variable}");
+            let long = argument.get_long().expect("a long name");
+            let short = argument.get_short().map(|short| format!("`-{short} "));
+            let known = docs.contains(&format!("`--{long}`"));
+            assert!(
+                known || short.is_some_and(|short| docs.contains(&short)),
+                "--{long}"
+            );
+        }
+    }
+}

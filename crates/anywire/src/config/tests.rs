@@ -397,6 +397,28 @@ fn anchors_and_merges_work_and_do_not_explode() {
     assert!(bad("a: &a [*a]").contains("this is no YAML") || bad("a: &a [*a]").contains("part of"));
     assert!(bad(&format!("a: {0}{1}", "[".repeat(50), "]".repeat(50))).contains("nested too deep"));
     assert!(bad(&format!("a: {}", "[".repeat(5000))).contains("this is no YAML"));
+    for large in [
+        "[".repeat(FILE_MAX),
+        "{".repeat(FILE_MAX),
+        "- ".repeat(FILE_MAX / 2),
+        "? ".repeat(FILE_MAX / 2),
+        (0..24_000).map(|n| format!("k{n}: *a\n")).collect(),
+        (0..24_000).map(|n| format!("k{n}: {n}\n")).collect(),
+        (0..24_000).map(|n| format!("&a{n} k{n}: {n}\n")).collect(),
+        format!(
+            "services: {{a: {{env: {{{}}}}}}}",
+            (0..20_000)
+                .map(|n| format!("k{n}: ~, "))
+                .collect::<String>()
+        ),
+        format!(
+            "listeners: [{}]",
+            "{url: 'tcp://127.0.0.1:1?a=b'},".repeat(10_000)
+        ),
+    ] {
+        let large = &large[..large.len().min(FILE_MAX)];
+        assert!(!bad(large).is_empty());
+    }
     assert!(bad(&"#".repeat(FILE_MAX + 1)).contains("more than a configuration may have"));
 }
 
