@@ -211,19 +211,20 @@ pub(crate) fn settings(config: &Config) -> Settings {
     let policies = config.services.iter();
     Settings {
         services: policies
-            .map(|(name, service)| (name.clone(), Arc::new(policy(service))))
+            .map(|(name, service)| (name.clone(), Arc::new(policy(service, &config.limits))))
             .collect(),
         max_sessions: config.limits.sessions,
     }
 }
 
-fn policy(service: &runtime::Service) -> Policy {
+fn policy(service: &runtime::Service, limits: &file::Limits) -> Policy {
     Policy {
         io: service.io,
         ttl: service.ttl.duration(),
         never_attached: service.never_attached.duration(),
         idle: service.idle.limit(),
         max_life: service.max_life.limit(),
+        first_size: service.size.0,
         size: match service.size_policy {
             file::SizePolicy::Owner => SizePolicy::Owner,
             file::SizePolicy::Smallest => SizePolicy::Smallest,
@@ -237,6 +238,7 @@ fn policy(service: &runtime::Service) -> Policy {
             file::Lag::Disconnect => Lag::Disconnect,
         },
         max_sessions: service.max_sessions.unwrap_or(usize::MAX),
+        max_attachments: limits.attachments,
     }
 }
 

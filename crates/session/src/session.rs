@@ -20,8 +20,6 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-/// Attachments that one session may have.
-const ATTACHMENTS: usize = 256;
 /// How long a program waits for a client that had typed, after a crash or a lost connection, before the ring drops what
 /// that client may not have.
 const HOLD: Duration = Duration::from_secs(2);
@@ -185,8 +183,9 @@ impl Session {
     pub fn attach(&self, options: Attach) -> Result<Attachment, AttachError> {
         let inner = &self.0;
         let mut state = inner.state.lock();
-        if state.seats.len() == ATTACHMENTS {
-            return Err(AttachError::Busy(ATTACHMENTS));
+        let most = inner.policy.max_attachments;
+        if state.seats.len() >= most {
+            return Err(AttachError::Busy(most));
         }
         let head = inner.running.log.head();
         let (cursor, keyframe) = inner.entry(options.start, head);
