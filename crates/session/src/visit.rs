@@ -36,6 +36,12 @@ impl Inner {
 }
 
 impl Session {
+    /// Somebody without a seat uses it: from now on it lives unattended as long as one that was attached to, and not
+    /// only until the first attachment is overdue.
+    pub fn touch(&self) {
+        self.0.visited();
+    }
+
     /// The offsets of the output that is kept.
     #[must_use]
     pub fn extent(&self) -> Range<Offset> {
