@@ -47,8 +47,8 @@ pub struct Attach {
     pub role: Role,
     /// Where it begins.
     pub start: Start,
-    /// What happens when it is slow.
-    pub lag: Lag,
+    /// What happens when it is slow; by default a writer may slow the program, and the service decides for others.
+    pub lag: Option<Lag>,
     /// The client's window, if it has one.
     pub size: Option<Size>,
     /// The client's name for counting its input across connections.

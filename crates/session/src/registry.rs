@@ -1,40 +1,25 @@
 //! All sessions of this node.
 
 use crate::counters::Counters;
+use crate::policy::Policy;
 use crate::session::{Session, SessionInfo};
 use anywire_model::{Io, Role, SessionId, Size};
 use anywire_process::{Order, Running, Spawn, SpawnError};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
-/// How long a client that counts its input may be away, whatever the service says.
-const RESUME: Duration = Duration::from_secs(60);
 /// Letters of a name.
 const NAME_MAX: usize = 64;
-
-/// How sessions of a service live.
-#[derive(Clone, Copy, Debug)]
-pub struct Policy {
-    /// How long a session without attachments lives.
-    pub ttl: Duration,
-}
-
-impl Policy {
-    /// As `ttl`, for a session whose last client is able to come back.
-    pub(crate) fn resumable_ttl(self) -> Duration {
-        self.ttl.max(RESUME)
-    }
-}
 
 /// What the registry needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The services, by name.
-    pub services: BTreeMap<String, Policy>,
+    pub services: BTreeMap<String, Arc<Policy>>,
     /// The most sessions there may be.
     pub max_sessions: usize,
 }
@@ -64,6 +49,9 @@ pub enum CreateError {
     /// As many sessions exist as may exist.
     #[error("{0} sessions exist, the most there may be; end one first")]
     Busy(usize),
+    /// As many sessions of the service exist as may exist.
+    #[error("{0} sessions of this service exist, the most there may be; end one first")]
+    ServiceBusy(usize),
     /// The program did not start.
     #[error("starting the program: {0}")]
     Spawn(#[from] SpawnError),
@@ -100,6 +88,9 @@ pub(crate) struct Page {
     /// Somebody has taken all of the output and the end.
     #[serde(default)]
     pub(crate) told: bool,
+    /// Somebody is in the middle of a paste.
+    #[serde(default)]
+    pub(crate) pasting: bool,
 }
 
 /// All sessions of this node. A cheap handle.
@@ -109,7 +100,7 @@ pub struct Registry(pub(crate) Arc<Table>);
 #[derive(Debug)]
 pub(crate) struct Table {
     spawn: Arc<dyn Spawn>,
-    settings: Settings,
+    settings: RwLock<Settings>,
     ios: Mutex<BTreeMap<String, Io>>,
     sessions: Mutex<Sessions>,
     pub(crate) counters: Counters,
@@ -122,6 +113,8 @@ struct Sessions {
     /// Names in use, those of sessions that are being started included.
     by_name: HashMap<String, SessionId>,
     numbers: HashMap<String, u64>,
+    /// How many there are of each service, those that are being started included.
+    counts: HashMap<String, usize>,
 }
 
 impl Registry {
@@ -130,7 +123,7 @@ impl Registry {
     pub fn new(spawn: Arc<dyn Spawn>, settings: Settings) -> Self {
         Self(Arc::new(Table {
             spawn,
-            settings,
+            settings: RwLock::new(settings),
             ios: Mutex::default(),
             sessions: Mutex::default(),
             counters: Counters::default(),
@@ -144,10 +137,10 @@ impl Registry {
     /// See [`CreateError`]; then there is no session.
     pub async fn create(&self, service: &str, options: Create) -> Result<Session, CreateError> {
         let table = &self.0;
-        let policy = table.settings.services.get(service);
-        let policy = *policy.ok_or_else(|| CreateError::NoService(service.to_owned()))?;
+        let policy = table.policy(service);
+        let policy = policy.ok_or_else(|| CreateError::NoService(service.to_owned()))?;
         let id = SessionId::random();
-        let reserved = table.reserve(id, service, options.name)?;
+        let reserved = table.reserve(id, service, &policy, options.name)?;
         let order = Order {
             id,
             service: service.to_owned(),
@@ -158,6 +151,7 @@ impl Registry {
         let page = Page {
             name: reserved.keep(),
             told: false,
+            pasting: false,
         };
         let session = Session::new(running, page, policy, false, table);
         session.0.save_page();
@@ -175,7 +169,8 @@ impl Registry {
     #[must_use]
     pub fn services(&self) -> Vec<Service> {
         let ios = self.0.ios.lock();
-        let services = self.0.settings.services.keys();
+        let settings = self.0.settings.read();
+        let services = settings.services.keys();
         services
             .map(|name| Service {
                 name: name.clone(),
@@ -230,16 +225,17 @@ impl Registry {
         let page = page.unwrap_or_else(|| Page {
             name: running.id.short(),
             told: false,
+            pasting: false,
         });
         table.counters.adopted();
         let name = page.name.clone();
-        let policy = table.settings.services.get(&running.service).copied();
-        let policy = policy.unwrap_or(Policy {
-            ttl: Duration::ZERO,
-        });
-        let id = running.id;
+        // A service that is gone from the configuration ends with its last client.
+        let policy = table.policy(&running.service);
+        let policy = policy.unwrap_or_else(|| Arc::new(Policy::new(Duration::ZERO)));
+        let (id, service) = (running.id, running.service.clone());
         let session = Session::new(running, page, policy, true, table);
         let mut sessions = table.sessions.lock();
+        *sessions.counts.entry(service).or_default() += 1;
         sessions.by_name.insert(name, id);
         sessions.by_id.insert(id, session.clone());
         session
@@ -254,6 +250,11 @@ impl Registry {
             .ok()
             .or_else(|| sessions.by_name.get(key).copied())?;
         sessions.by_id.get(&id).cloned()
+    }
+
+    /// Replaces the rules for sessions to come; those that live keep theirs.
+    pub fn set_settings(&self, settings: Settings) {
+        *self.0.settings.write() = settings;
     }
 
     /// All sessions, oldest first.
@@ -271,15 +272,25 @@ impl Registry {
 }
 
 impl Table {
+    fn policy(&self, service: &str) -> Option<Arc<Policy>> {
+        self.settings.read().services.get(service).cloned()
+    }
+
     fn reserve(
         self: &Arc<Self>,
         id: SessionId,
         service: &str,
+        policy: &Policy,
         name: Option<String>,
     ) -> Result<Reserved, CreateError> {
+        let max_sessions = self.settings.read().max_sessions;
         let mut sessions = self.sessions.lock();
-        if sessions.by_name.len() >= self.settings.max_sessions {
-            return Err(CreateError::Busy(self.settings.max_sessions));
+        if sessions.by_name.len() >= max_sessions {
+            return Err(CreateError::Busy(max_sessions));
+        }
+        let count = sessions.counts.get(service).copied().unwrap_or_default();
+        if count >= policy.max_sessions {
+            return Err(CreateError::ServiceBusy(policy.max_sessions));
         }
         let name = match name {
             Some(name) => checked(name).map_err(CreateError::BadName)?,
@@ -289,8 +300,10 @@ impl Table {
             return Err(CreateError::NameTaken(name));
         }
         sessions.by_name.insert(name.clone(), id);
+        *sessions.counts.entry(service.to_owned()).or_default() += 1;
         Ok(Reserved {
             name,
+            service: service.to_owned(),
             id,
             table: Some(self.clone()),
         })
@@ -303,10 +316,7 @@ impl Table {
             let Some(session) = sessions.by_id.remove(&id) else {
                 return;
             };
-            let name = session.name();
-            if sessions.by_name.get(name.as_ref()) == Some(&id) {
-                sessions.by_name.remove(name.as_ref());
-            }
+            sessions.release(&session.name(), &session.0.running.service, id);
             session
         };
         session.0.running.control.forget();
@@ -314,6 +324,16 @@ impl Table {
 }
 
 impl Sessions {
+    /// Gives a name back, and a place among the sessions of a service.
+    fn release(&mut self, name: &str, service: &str, id: SessionId) {
+        if self.by_name.get(name) == Some(&id) {
+            self.by_name.remove(name);
+        }
+        if let Some(count) = self.counts.get_mut(service) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     fn fresh_name(&mut self, service: &str) -> String {
         loop {
             let number = self.numbers.entry(service.to_owned()).or_insert(0);
@@ -341,6 +361,7 @@ fn checked(name: String) -> Result<String, String> {
 /// A name that is taken until it is kept or dropped.
 struct Reserved {
     name: String,
+    service: String,
     id: SessionId,
     table: Option<Arc<Table>>,
 }
@@ -356,9 +377,7 @@ impl Drop for Reserved {
     fn drop(&mut self) {
         if let Some(table) = &self.table {
             let mut sessions = table.sessions.lock();
-            if sessions.by_name.get(&self.name) == Some(&self.id) {
-                sessions.by_name.remove(&self.name);
-            }
+            sessions.release(&self.name, &self.service, self.id);
         }
     }
 }

@@ -53,6 +53,8 @@ pub struct Listener {
     pub auth: bool,
     /// What becomes of standard error where there is one stream only.
     pub stderr: Stderr,
+    /// Whether WebSocket messages are compressed for clients that offer it.
+    pub compression: Compression,
     /// Connections at the same time; more are told that the listener is busy.
     pub max_connections: usize,
     /// Connections at the same time from one address (IPv6: one /64).
@@ -68,10 +70,23 @@ impl Listener {
             default_role: Role::Viewer,
             auth: true,
             stderr: Stderr::Merge,
+            compression: Compression::Auto,
             max_connections: usize::MAX,
             max_per_address: usize::MAX,
         }
     }
+}
+
+/// Whether WebSocket messages are compressed for clients that offer it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// For clients on other machines: on this one it costs processor time and saves nothing.
+    #[default]
+    Auto,
+    /// For all.
+    Always,
+    /// For none.
+    Never,
 }
 
 /// What becomes of standard error on a wire with one stream.

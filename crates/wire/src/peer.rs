@@ -23,6 +23,14 @@ impl std::fmt::Display for Peer {
 }
 
 impl Peer {
+    /// Whether it is on another machine.
+    pub(crate) fn is_remote(self) -> bool {
+        match self {
+            Self::Ip(address) => !address.ip().to_canonical().is_loopback(),
+            Self::User(_) => false,
+        }
+    }
+
     /// This peer as somebody who was let in.
     pub(crate) fn principal(self, role: Option<Role>) -> Principal {
         let name = match self {

@@ -1,9 +1,11 @@
 //! The command line.
 
 pub mod client;
+mod config;
 mod manual;
 
-use crate::{echo, logs, serve, server};
+use crate::config::file::LogFormat;
+use crate::{echo, logging, serve, server};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -11,15 +13,6 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "anywire", version, about, max_term_width = 100)]
 struct Cli {
-    /// How the log on standard error is written
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        env = "ANYWIRE_LOG_FORMAT",
-        default_value_t
-    )]
-    log_format: logs::Format,
     #[command(subcommand)]
     command: Command,
 }
@@ -27,18 +20,22 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve a program (your shell by default) to browsers and other clients
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Serve an echo: what comes in goes out
     Echo(echo::EchoArgs),
+    Config(config::ConfigArgs),
     #[command(flatten)]
     Client(ClientCommand),
     /// Print a script that completes commands in your shell
     Completions(manual::CompletionsArgs),
     /// Write the manual pages to a folder, or print the first one
     Man(manual::ManArgs),
+    /// The process in which a supervisor has its configuration read again
+    #[command(name = serve::RELOAD, hide = true)]
+    Reload(Box<serve::ServeArgs>),
     /// The process that a supervisor starts
     #[command(name = server::COMMAND, hide = true)]
-    Server,
+    Server(server::ServerArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,15 +54,18 @@ enum ClientCommand {
 /// Runs the command that this process was started with.
 #[must_use]
 pub fn run() -> ExitCode {
-    let Cli {
-        command,
-        log_format,
-    } = Cli::parse();
-    logs::begin(log_format);
+    let command = Cli::parse().command;
+    // These two know from elsewhere what to log.
+    if !matches!(command, Command::Serve(_) | Command::Server(_)) {
+        let level = std::env::var("ANYWIRE_LOG").ok();
+        logging::start(LogFormat::Text, level.as_deref());
+    }
     let result = match command {
-        Command::Serve(args) => serve::serve(args),
+        Command::Serve(args) => serve::serve(*args),
         Command::Echo(args) => echo::echo(args),
-        Command::Server => server::run(),
+        Command::Reload(args) => serve::reload(*args),
+        Command::Config(args) => config::run(args),
+        Command::Server(args) => server::run(args),
         Command::Completions(args) => manual::completions(&args, &Cli::command()),
         Command::Man(args) => manual::man(args, &Cli::command()),
         Command::Client(command) => run_client(command),

@@ -32,6 +32,9 @@ pub use picture::{Cursor, Modes, Mouse, Picture, Run};
 pub const HOLD_MAX: usize = 64 * 1024;
 
 const ESC: u8 = 0x1b;
+/// Makes [`Screen::advance`] panic, for the test of what happens then.
+#[cfg(test)]
+pub(crate) const BREAKS: &[u8] = b"\x1b_break\x1b\\";
 /// Begins a synchronized update: what follows is shown at once when it ends.
 const BEGIN_UPDATE: &[u8] = b"\x1b[?2026h";
 const END_UPDATE: &[u8] = b"\x1b[?2026l";
@@ -93,6 +96,8 @@ impl Screen {
     ///
     /// Long text is not drawn in full; the result is the same (`skip` says why).
     pub fn advance(&mut self, bytes: &[u8]) -> usize {
+        #[cfg(test)]
+        assert!(bytes != BREAKS, "as asked");
         let start = self.swallow(bytes);
         let mut feed = Feed {
             emulator: &mut self.emulator,

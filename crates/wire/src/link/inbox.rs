@@ -257,7 +257,7 @@ impl Link {
 
     /// The peer ended its side: on a raw wire that is the end of the input only.
     fn ended(&mut self, attachment: &mut Attachment) -> Result<(), End> {
-        if let Framing::WebSocket(_) = self.framing {
+        if let Framing::WebSocket { .. } = self.framing {
             return Err(End::Gone);
         }
         self.inbox.ended = true;

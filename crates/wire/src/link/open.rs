@@ -8,7 +8,7 @@ use crate::peer::Peer;
 use crate::{Listener, Target};
 use anywire_codec::dialect::native::ErrorCode;
 use anywire_model::{Offset, Role};
-use anywire_session::{Attach, AttachError, Attachment, Create, CreateError, Lag, Session, Start};
+use anywire_session::{Attach, AttachError, Attachment, Create, CreateError, Session, Start};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -69,11 +69,7 @@ pub(super) async fn attach(visitor: Visitor, open: Open<'static>) -> Result<Atta
     let attach = Attach {
         role,
         start,
-        lag: if role.may_write() {
-            Lag::Block
-        } else {
-            Lag::Resync
-        },
+        lag: open.lag,
         size: open.size,
         client: open.client,
         answers: open.answers,
@@ -143,7 +139,7 @@ async fn target(visitor: &Visitor, open: &Open<'static>) -> Result<(Session, boo
         Err(CreateError::NameTaken(name)) => Ok((find(visitor, &name)?, false)),
         Err(error) => {
             let code = match error {
-                CreateError::Busy(_) => ErrorCode::Busy,
+                CreateError::Busy(_) | CreateError::ServiceBusy(_) => ErrorCode::Busy,
                 CreateError::NoService(_) => ErrorCode::NoSuchSession,
                 _ => ErrorCode::SpawnFailed,
             };

@@ -13,7 +13,7 @@ use anywire_process::{Local, Recipe};
 use anywire_session::{Policy, Registry, Settings};
 use anywire_wire::admit::{Options, loopback_hosts};
 use anywire_wire::{
-    Admission, Bound, Context, Listener, Listening, Metrics, Protocol, Target, serve,
+    Admission, Bound, Compression, Context, Listener, Listening, Metrics, Protocol, Target, serve,
 };
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -37,6 +37,7 @@ pub struct Setup {
     pub io: Io,
     pub argv: Vec<String>,
     pub ring_len: usize,
+    pub compression: Compression,
 }
 
 impl Setup {
@@ -49,6 +50,7 @@ impl Setup {
             io: Io::Pipe,
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             ring_len: 1 << 20,
+            compression: Compression::Auto,
         }
     }
 
@@ -90,14 +92,14 @@ impl Server {
             argv: setup.argv,
             env: Vec::new(),
             cwd: None,
+            login: false,
+            keep_env: None,
             io: setup.io,
             ring_len: setup.ring_len,
             grace_ms: 100,
         };
         let local = Local::new(BTreeMap::from([(service.clone(), recipe)])).unwrap();
-        let policy = Policy {
-            ttl: Duration::from_secs(60),
-        };
+        let policy = Arc::new(Policy::new(Duration::from_secs(60)));
         let settings = Settings {
             services: BTreeMap::from([(service.clone(), policy)]),
             max_sessions: 16,
@@ -136,6 +138,7 @@ impl Server {
             listener: Listener {
                 auth: setup.auth,
                 default_role: setup.role,
+                compression: setup.compression,
                 ..Listener::new(target)
             },
         };

@@ -108,7 +108,7 @@ fn attach(visit: &Visit, since: Offset) -> Attach {
     Attach {
         role: Role::Viewer,
         start: Start::Bytes(since),
-        lag: Lag::Drop,
+        lag: Some(Lag::Drop),
         size: None,
         client: named.then_some(u64::from_ne_bytes(name)),
         answers: false,

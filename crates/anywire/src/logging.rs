@@ -3,44 +3,27 @@
 //! What is logged is never what a program writes, what a client sends, or a secret; but names and errors may hold
 //! what somebody else chose, so control characters are escaped whatever the format.
 
-use clap::ValueEnum;
-use std::ffi::OsString;
+use crate::config::file::LogFormat;
 use std::io::{self, Write};
-use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
 
-/// How an event is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// A line for people.
-    #[default]
-    Text,
-    /// A JSON object in a line.
-    Json,
-}
+/// What is logged unless somebody says otherwise.
+const LEVEL: &str = "warn";
 
-static CHOSEN: OnceLock<Format> = OnceLock::new();
-
-/// Begins to log. `ANYWIRE_LOG` chooses what (`info`, `debug`, `anywire_wire=trace`, ...); warnings by default.
-pub(crate) fn begin(format: Format) {
-    let _ = CHOSEN.set(format);
-    let filter = EnvFilter::try_from_env("ANYWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let log = tracing_subscriber::fmt()
+/// Starts logging, once in a process. A level is anything that the filter understands: `debug`, `anywire_wire=trace`.
+pub(crate) fn start(format: LogFormat, level: Option<&str>) {
+    let filter = EnvFilter::try_new(level.unwrap_or(LEVEL));
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new(LEVEL));
+    let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| Escape(io::stderr().lock()));
-    match format {
-        Format::Text => log.init(),
-        Format::Json => log.json().flatten_event(true).init(),
+    let started = match format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    if let Err(error) = started {
+        eprintln!("anywire: starting the log: {error}");
     }
-}
-
-/// The arguments with which another process of ours logs in the same format.
-pub(crate) fn arguments() -> impl Iterator<Item = OsString> {
-    let json = CHOSEN.get() == Some(&Format::Json);
-    ["--log-format=json"]
-        .into_iter()
-        .filter(move |_| json)
-        .map(Into::into)
 }
 
 /// Escapes control characters. Takes a whole event at once, as it is written, and leaves its line end.
