@@ -23,6 +23,8 @@ use tower_service::Service;
 #[derive(Clone)]
 pub(crate) struct Connection {
     pub(crate) peer: Peer,
+    /// Whether our end of it is on loopback.
+    here: bool,
     /// Where an accepted upgrade is left for the connection's own task.
     upgrade: Arc<Mutex<Option<Upgrade>>>,
 }
@@ -33,13 +35,24 @@ pub(crate) struct Upgrade {
     pub(crate) dialect: Box<dyn Dialect>,
     pub(crate) principal: Principal,
     pub(crate) session: Option<String>,
+    /// Whether both sides agreed on compressed messages.
+    pub(crate) deflate: bool,
 }
 
 impl Connection {
-    pub(super) fn new(peer: Peer) -> Self {
+    pub(super) fn new(peer: Peer, here: bool) -> Self {
         Self {
             peer,
+            here,
             upgrade: Arc::default(),
+        }
+    }
+
+    /// Whether both ends are on this machine, as far as addresses tell.
+    pub(super) fn is_local(&self) -> bool {
+        match self.peer {
+            Peer::Ip(address) => self.here && address.ip().to_canonical().is_loopback(),
+            Peer::User(_) => true,
         }
     }
 
@@ -56,7 +69,14 @@ pub(super) async fn serve(
     server: Server,
     shutdown: CancellationToken,
 ) -> Option<Box<Entry>> {
-    let connection = Connection::new(peer);
+    let here = match &socket {
+        Socket::Tcp(stream) => {
+            let local = stream.local_addr();
+            local.is_ok_and(|address| address.ip().to_canonical().is_loopback())
+        }
+        Socket::Unix(_) => true,
+    };
+    let connection = Connection::new(peer, here);
     let context = server.context.clone();
     match socket {
         Socket::Tcp(stream) => requests(stream, &connection, server, shutdown).await,
@@ -66,7 +86,7 @@ pub(super) async fn serve(
     let (socket, head) = take_back(upgrade.on.await.ok()?)?;
     Some(Box::new(Entry {
         socket,
-        framing: Framing::websocket(),
+        framing: Framing::websocket(upgrade.deflate),
         dialect: upgrade.dialect,
         head,
         visitor: Visitor {

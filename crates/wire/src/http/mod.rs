@@ -6,6 +6,7 @@
 mod api;
 mod connection;
 mod gate;
+mod health;
 mod page;
 mod problem;
 mod routes;
@@ -13,9 +14,9 @@ mod routes;
 pub(crate) use connection::{Connection, Upgrade};
 pub(crate) use problem::Problem;
 
-use crate::Context;
 use crate::link::{Entry, Socket};
 use crate::peer::Peer;
+use crate::{Context, Metrics};
 use axum::Router;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,10 @@ impl Server {
             router: routes::router(context.clone()),
             context,
         }
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.context.metrics
     }
 
     /// Serves requests; returns what is behind an upgrade, if there is one.

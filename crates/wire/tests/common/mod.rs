@@ -12,7 +12,9 @@ use anywire_model::{Io, Role};
 use anywire_process::{Local, Recipe};
 use anywire_session::{Policy, Registry, Settings};
 use anywire_wire::admit::{Options, loopback_hosts};
-use anywire_wire::{Admission, Bound, Context, Listener, Listening, Protocol, Target, serve};
+use anywire_wire::{
+    Admission, Bound, Compression, Context, Listener, Listening, Metrics, Protocol, Target, serve,
+};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
@@ -35,6 +37,7 @@ pub struct Setup {
     pub io: Io,
     pub argv: Vec<String>,
     pub ring_len: usize,
+    pub compression: Compression,
 }
 
 impl Setup {
@@ -47,6 +50,7 @@ impl Setup {
             io: Io::Pipe,
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             ring_len: 1 << 20,
+            compression: Compression::Auto,
         }
     }
 
@@ -75,6 +79,7 @@ pub struct Server {
     pub unix: PathBuf,
     pub admission: Arc<Admission>,
     pub registry: Registry,
+    pub metrics: Arc<Metrics>,
     pub stop: CancellationToken,
     listeners: JoinSet<()>,
     folder: PathBuf,
@@ -87,14 +92,14 @@ impl Server {
             argv: setup.argv,
             env: Vec::new(),
             cwd: None,
+            login: false,
+            keep_env: None,
             io: setup.io,
             ring_len: setup.ring_len,
             grace_ms: 100,
         };
         let local = Local::new(BTreeMap::from([(service.clone(), recipe)])).unwrap();
-        let policy = Policy {
-            ttl: Duration::from_secs(60),
-        };
+        let policy = Arc::new(Policy::new(Duration::from_secs(60)));
         let settings = Settings {
             services: BTreeMap::from([(service.clone(), policy)]),
             max_sessions: 16,
@@ -115,6 +120,9 @@ impl Server {
             vault: None,
             save: Box::new(|_| {}),
         }));
+        let metrics = Arc::<Metrics>::default();
+        metrics.set_ready(true);
+        registry.describe(&service, setup.io);
         let target = if setup.shared {
             Target::Named {
                 name: "shared".to_owned(),
@@ -126,9 +134,11 @@ impl Server {
         let context = Context {
             registry: registry.clone(),
             admission: admission.clone(),
+            metrics: metrics.clone(),
             listener: Listener {
                 auth: setup.auth,
                 default_role: setup.role,
+                compression: setup.compression,
                 ..Listener::new(target)
             },
         };
@@ -153,6 +163,7 @@ impl Server {
             unix,
             admission,
             registry,
+            metrics,
             stop,
             listeners,
             folder,
