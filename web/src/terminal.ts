@@ -14,6 +14,8 @@ const MAX_COLS = 1000;
 const MAX_ROWS = 500;
 /** A window that is being dragged settles for this long before its size is told, in milliseconds. */
 const SETTLE = 100;
+/** Pixels by which a wheel turns in one go; xterm.js takes less than half of it for a part of a line. */
+const NOTCH = 120;
 const FONTS =
   'ui-monospace, "Cascadia Mono", "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace';
 
@@ -154,6 +156,34 @@ export class TerminalView {
   /** As if it had been typed. */
   send(text: string): void {
     this.#xterm.input(text);
+  }
+
+  /** As if it had been pasted: marked as such where the program wants that. */
+  paste(text: string): void {
+    this.#xterm.paste(text);
+  }
+
+  /** Height of a row in CSS pixels. */
+  get rowHeight(): number {
+    const { element, rows } = this.#xterm;
+    return (element?.querySelector<HTMLElement>('.xterm-screen')?.offsetHeight ?? 0) / rows;
+  }
+
+  /** Scrolls, or turns the wheel at this place of the window where a program has the whole screen or the mouse. */
+  scroll(lines: number, clientX: number, clientY: number): void {
+    const { buffer, modes, element } = this.#xterm;
+    if (buffer.active.type === 'normal' && modes.mouseTrackingMode === 'none') {
+      return this.#xterm.scrollLines(lines);
+    }
+    const wheel = {
+      clientX,
+      clientY,
+      deltaY: NOTCH * Math.sign(lines),
+      bubbles: true,
+      cancelable: true,
+    };
+    // Not below, where the part that scrolls would take some of it.
+    for (let n = 0; n < Math.abs(lines); n += 1) element?.dispatchEvent(new WheelEvent('wheel', wheel));
   }
 
   /** What is selected, or else what is on the screen. */

@@ -6,6 +6,7 @@ import { linkHandler, safeAddress } from '../src/links.js';
 import { credential, offered } from '../src/login.js';
 import { readSettings, writeSettings, type Store } from '../src/settings.js';
 import { commandOf } from '../src/shortcuts.js';
+import { LineCounter } from '../src/touch.js';
 
 test('only plain http and https addresses are followed', () => {
   assert.equal(safeAddress('https://example.org/a?b#c'), 'https://example.org/a?b#c');
@@ -113,6 +114,15 @@ test('preferences survive, nonsense and a missing store do not hurt', () => {
   };
   assert.deepEqual(readSettings(none), { theme: 'auto', clipboard: false });
   writeSettings(none, { theme: 'dark', clipboard: true });
+});
+
+test('a finger scrolls by whole lines and loses none', () => {
+  const counter = new LineCounter();
+  const lines = [5, 5, 5, 5, -20, 0.5].map((pixels) => counter.lines(pixels, 10));
+  assert.deepEqual(lines, [0, 1, 0, 1, -2, 0]);
+  assert.equal(counter.lines(1e9, 10), 200);
+  assert.equal(counter.lines(-1e9, 10), -200);
+  assert.equal(counter.lines(50, 0), 0);
 });
 
 test('few keys are the page’s, all others the program’s', () => {
