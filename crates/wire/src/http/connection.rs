@@ -1,6 +1,6 @@
 //! One connection while it speaks HTTP.
 
-use super::Server;
+use super::{Server, Stall};
 use crate::admit::Principal;
 use crate::dialect::Dialect;
 use crate::limits;
@@ -25,6 +25,8 @@ pub(crate) struct Connection {
     pub(crate) peer: Peer,
     /// Whether our end of it is on loopback.
     here: bool,
+    /// Whether the peer takes what it asked for.
+    pub(crate) stall: Arc<Stall>,
     /// Where an accepted upgrade is left for the connection's own task.
     upgrade: Arc<Mutex<Option<Upgrade>>>,
 }
@@ -44,6 +46,7 @@ impl Connection {
         Self {
             peer,
             here,
+            stall: Arc::new(Stall::new()),
             upgrade: Arc::default(),
         }
     }
@@ -108,6 +111,7 @@ async fn requests<S>(
     TokioIo<S>: Read + Write,
 {
     let service = service_fn(|mut request: http::Request<Incoming>| {
+        connection.stall.end();
         request.extensions_mut().insert(connection.clone());
         server.router.clone().call(request.map(Body::new))
     });
@@ -125,6 +129,10 @@ async fn requests<S>(
             if let Err(error) = result {
                 tracing::debug!(%error, "an HTTP connection broke");
             }
+            return;
+        }
+        () = connection.stall.too_long() => {
+            tracing::debug!("a client takes nothing of what it asked for");
             return;
         }
     }
