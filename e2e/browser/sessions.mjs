@@ -78,6 +78,26 @@ export async function sessions(browser, { base, code }) {
     await page.run('echo "typed"" again"');
     await page.see(/^typed again$/);
   });
+  await check('one leaves a session in the middle of a flood, and the next one is whole', async () => {
+    const warnings = [];
+    page.page.on('console', (message) => message.type() === 'warning' && warnings.push(message.text()));
+    await page.page.click('[data-part=menu]');
+    await listed(page.page, second);
+    const next = () => page.page.evaluate(() => globalThis.anywire.connection.next);
+    for (let round = 0; round < 3; round += 1) {
+      const before = await next();
+      await page.run('seq 1 200000');
+      await page.page.waitForFunction((from) => globalThis.anywire.connection.next > from + 100_000, before);
+      await page.page.click(`${row(second)} [data-part=open]`);
+      await page.see(/^in the second$/);
+      expect(!(await page.lines()).some((line) => /^\d+$/.test(line)), 'lines of the other session');
+      await page.page.click(`${row(first)} [data-part=open]`);
+      await page.see(/^200000$/);
+    }
+    expect(warnings.length === 0, warnings[0]);
+    expect(page.complaints.length === 0, page.complaints[0]);
+    await page.page.click('[data-part=menu]');
+  });
   await check('the list is asked for only while it is open', async () => {
     let asked = 0;
     const count = (request) => (asked += /api\/sessions$/.test(request.url()) ? 1 : 0);

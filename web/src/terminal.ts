@@ -4,8 +4,9 @@ import { FitAddon } from '@xterm/addon-fit';
 import { SearchAddon } from '@xterm/addon-search';
 import { Unicode11Addon } from '@xterm/addon-unicode11';
 import { WebLinksAddon } from '@xterm/addon-web-links';
-import { Terminal, type ILinkHandler, type ITheme } from '@xterm/xterm';
+import { Terminal, type ITheme } from '@xterm/xterm';
 import { letterbox } from './letterbox.js';
+import type { LinkHandler } from './links.js';
 import type { Io, Size } from './protocol.js';
 import { isFocusReport, swallowQueries } from './replies.js';
 
@@ -40,7 +41,7 @@ export interface TerminalOptions {
   scrollback: number;
   fontSize: number;
   theme: ITheme;
-  links: ILinkHandler;
+  links: LinkHandler;
 }
 
 export class TerminalView {
@@ -92,6 +93,7 @@ export class TerminalView {
 
   /** Puts an empty terminal in place of the present one; what that had not yet parsed is dropped. */
   renew(): void {
+    const { links } = this.#options;
     const focused = this.#parent.contains(document.activeElement);
     const old = this.#xterm as Terminal | undefined;
     const size = old === undefined ? {} : { cols: old.cols, rows: old.rows };
@@ -101,7 +103,7 @@ export class TerminalView {
     const xterm = (this.#xterm = this.#create(size));
     xterm.loadAddon((this.#fit = new FitAddon()));
     xterm.loadAddon((this.#search = new SearchAddon()));
-    xterm.loadAddon(new WebLinksAddon((event, text) => this.#link(event, text), this.#linkOptions()));
+    xterm.loadAddon(new WebLinksAddon(links.activate, links));
     xterm.loadAddon(new Unicode11Addon());
     xterm.unicode.activeVersion = '11';
     xterm.open(this.#parent);
@@ -231,19 +233,6 @@ export class TerminalView {
     xterm.onTitleChange((title) => events.title(title));
     xterm.attachCustomKeyEventHandler((event) => !events.shortcut(event));
     this.#search.onDidChangeResults((found) => events.found(found.resultIndex, found.resultCount));
-  }
-
-  #link(event: MouseEvent, text: string): void {
-    // Plain addresses have no range that their handler wants.
-    this.#options.links.activate(event, text, { start: { x: 1, y: 1 }, end: { x: 1, y: 1 } });
-  }
-
-  #linkOptions(): ConstructorParameters<typeof WebLinksAddon>[1] {
-    const { hover, leave } = this.#options.links;
-    return {
-      hover: (event, text) => hover?.(event, text, { start: { x: 1, y: 1 }, end: { x: 1, y: 1 } }),
-      leave: (event, text) => leave?.(event, text, { start: { x: 1, y: 1 }, end: { x: 1, y: 1 } }),
-    };
   }
 
   /** Runs `action` between what was written before and what is written after. */

@@ -42,9 +42,8 @@ test('a plain click follows nothing; Ctrl, Command or a yes does', async () => {
       modifier: 'Ctrl',
       tell: () => {},
     };
-    const range = { start: { x: 1, y: 1 }, end: { x: 1, y: 1 } };
-    linkHandler(world).activate(event as unknown as MouseEvent, 'https://example.org', range);
-    linkHandler(world).activate({ ctrlKey: true } as MouseEvent, 'javascript:alert(1)', range);
+    linkHandler(world).activate({ ctrlKey: false, metaKey: false, ...event }, 'https://example.org');
+    linkHandler(world).activate({ ctrlKey: true, metaKey: false }, 'javascript:alert(1)');
     await Promise.resolve();
     await Promise.resolve();
     assert.equal(opened.length, opens, JSON.stringify({ event, touch, yes }));
