@@ -1,5 +1,7 @@
 //! The configuration of the real binary: files, flags, listeners, and reading it again while everything runs.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use anywire_testkit::{Config, NativeClient, Server, processes, wait_until};
 use rustix::process::Signal;
 use std::fs;

@@ -99,9 +99,6 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     adopt(&registry, orphans, &workers.handles());
     let listeners = take_listeners(listeners, &config)?;
     let admission = Arc::new(admission(&listeners, &config, vault));
-    for (name, service) in &config.services {
-        registry.describe(name, service.io);
-    }
     let metrics = Arc::<Metrics>::default();
     if epoch == 1 {
         announce(&listeners, &admission, &config);
@@ -221,6 +218,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
 
 fn policy(service: &runtime::Service) -> Policy {
     Policy {
+        io: service.io,
         ttl: service.ttl.duration(),
         never_attached: service.never_attached.duration(),
         idle: service.idle.limit(),
@@ -259,7 +257,11 @@ pub(crate) fn listener_rules(rules: &runtime::Listener) -> Rules {
             file::Stderr::Merge => Stderr::Merge,
             file::Stderr::Drop => Stderr::Drop,
         },
-        compression: Compression::Auto,
+        compression: match rules.compression {
+            file::Compression::Auto => Compression::Auto,
+            file::Compression::Always => Compression::Always,
+            file::Compression::Never => Compression::Never,
+        },
         max_connections: rules.max_connections,
         max_per_address: rules.max_per_address,
     }
