@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use anywire_handler::Echo;
 use anywire_model::Role;
 use anywire_session::{Policy, Registry, Settings};
-use anywire_wire::admit::Options;
+use anywire_wire::admit::{Options, Rules as AccessRules};
 use anywire_wire::{Admission, Context, Listener as Rules, Target};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -58,11 +58,10 @@ async fn serve(listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
     );
     let hosts = listener::hosts(&listeners);
     // An echo gives nothing away that its client did not bring; foreign pages are refused all the same.
-    let admission = Admission::new(Options {
+    let admission = Admission::new(Options::new(AccessRules {
         hosts,
-        vault: None,
-        save: Box::new(|_| ()),
-    });
+        ..AccessRules::default()
+    }));
     let context = Context {
         registry: registry.clone(),
         admission: Arc::new(admission),

@@ -10,7 +10,7 @@ use anywire_model::Role;
 use anywire_process::supervisor::client::{self, Orphan};
 use anywire_process::supervisor::{Adopted, Supervised, Vault};
 use anywire_session::{Registry, Settings};
-use anywire_wire::admit::Options;
+use anywire_wire::admit::{Options, Rules as AccessRules};
 use anywire_wire::{Admission, Context, Listener as Rules, Target};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -109,11 +109,15 @@ fn adopt(registry: &Registry, orphans: Vec<Orphan>, workers: &[Handle]) {
 
 fn admission(listeners: &[Listener], vault: Vault) -> Admission {
     let hosts = listener::hosts(listeners);
-    let kept = vault.load();
-    Admission::new(Options {
+    let rules = AccessRules {
         hosts,
-        vault: kept,
+        ..AccessRules::default()
+    };
+    Admission::new(Options {
+        rules,
+        vault: vault.load(),
         save: Box::new(move |bytes| vault.save(bytes)),
+        announce: Box::new(|_| {}),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Network bytes to intents: everything between a socket and a session.
 //!
 //! Reading order, which is the way of a connection: [`serve`] runs a listener (`listen`), whose connections are judged
-//! (`admit`) and speak raw bytes (`tcp`) or HTTP (`http`), perhaps upgraded to WebSocket (`ws`). Either way they end in
+//! (`admit`), perhaps behind TLS (`tls`), and speak raw bytes (`tcp`) or HTTP (`http`), perhaps upgraded to WebSocket (`ws`). Either way they end in
 //! `link`, the one pump that moves bytes between a socket and an attachment, and which knows only messages and a
 //! `dialect` that gives them a meaning.
 //!
@@ -18,6 +18,7 @@ mod peer;
 mod tcp;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 mod ws;
 
 pub use admit::Admission;
@@ -53,6 +54,8 @@ pub struct Listener {
     pub max_connections: usize,
     /// Connections at the same time from one address (IPv6: one /64).
     pub max_per_address: usize,
+    /// Its certificate, if it is enciphered. UNIX sockets never are.
+    pub tls: Option<Arc<tls::Tls>>,
 }
 
 impl Listener {
@@ -66,6 +69,7 @@ impl Listener {
             stderr: Stderr::Merge,
             max_connections: usize::MAX,
             max_per_address: usize::MAX,
+            tls: None,
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn connections() -> usize {
 
 /// How long open connections may take to end when the server stops.
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
-/// From the connection to the end of a request's header.
+/// From the connection to the end of the TLS handshake, and from there to the end of a request's header.
 pub(crate) const HEADER: Duration = Duration::from_secs(10);
 /// Bytes of a request's header.
 pub(crate) const HEADER_BYTES: usize = 16 * 1024;
@@ -49,11 +49,13 @@ pub(crate) const FLUSH: Duration = Duration::from_secs(60);
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
 /// The same when the server stops.
 pub(crate) const LINGER_SHUTDOWN: Duration = Duration::from_secs(1);
-/// To type a start code on a raw connection.
+/// To type a line of the login.
 pub(crate) const PROMPT: Duration = Duration::from_secs(30);
-/// Bytes of a line with a start code.
-pub(crate) const PROMPT_LINE: usize = 64;
-/// Tries on a raw connection.
+/// Bytes of a line of the login: a password, a token.
+pub(crate) const PROMPT_LINE: usize = 128;
+/// Tries on one connection.
 pub(crate) const PROMPT_TRIES: u32 = 3;
+/// How long a password may wait to be checked.
+pub(crate) const PASSWORD: Duration = Duration::from_secs(10);
 /// How often output is looked for while a program does not take its input.
 pub(crate) const BLOCKED_TICK: Duration = Duration::from_millis(20);

@@ -1,6 +1,6 @@
 //! Who is at the other end of a socket, as the kernel tells it.
 
-use crate::admit::Principal;
+use crate::admit::{Account, Principal};
 use anywire_model::Role;
 use std::net::SocketAddr;
 
@@ -23,6 +23,15 @@ impl Peer {
         Principal {
             name: name.into(),
             role,
+            account: Account::Nobody,
+        }
+    }
+
+    /// Whether it is on this machine, as far as its address says.
+    pub(crate) fn is_on_loopback(self) -> bool {
+        match self {
+            Self::Ip(address) => address.ip().to_canonical().is_loopback(),
+            Self::User(_) => true,
         }
     }
 }

@@ -2,17 +2,16 @@
 
 use super::{Connection, Problem};
 use crate::Context;
-use crate::admit::{Principal, Secret, TICKET_LIFE};
+use crate::admit::{Grant, Principal, TICKET_LIFE};
 use crate::limits;
 use crate::peer::Peer;
 use anywire_model::Role;
 use anywire_session::SessionInfo;
 use axum::body::Body;
 use axum::extract::{Extension, Path, Request, State};
-use axum::response::{IntoResponse, Json, Response};
-use http::header::{CONTENT_TYPE, HOST, SET_COOKIE};
-use http::{HeaderValue, StatusCode};
-use serde::Deserialize;
+use axum::response::Json;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
@@ -26,42 +25,6 @@ pub(super) async fn token() -> Json<serde_json::Value> {
     Json(serde_json::json!({ "token": "" }))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Login {
-    code: Option<String>,
-    ticket: Option<String>,
-}
-
-/// `POST /api/login`
-pub(super) async fn login(
-    State(context): State<Arc<Context>>,
-    Extension(connection): Extension<Connection>,
-    request: Request<Body>,
-) -> Result<Response, Problem> {
-    let Peer::Ip(address) = connection.peer else {
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    };
-    let host = request.headers().get(HOST).cloned();
-    let login: Login = json(request).await?;
-    let secret = match (&login.code, &login.ticket) {
-        (Some(code), None) => Secret::Code(code),
-        (None, Some(ticket)) => Secret::Ticket(ticket),
-        _ => {
-            let detail = "either a code or a ticket is needed";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
-        }
-    };
-    let role = context.admission.login(address.ip(), secret)?;
-    let host = host.as_ref().and_then(|host| host.to_str().ok());
-    let cookie = context.admission.set_cookie(host.unwrap_or_default(), role);
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(SET_COOKIE, cookie);
-    }
-    Ok(response)
-}
-
 /// `GET /api/sessions`
 pub(super) async fn sessions(State(context): State<Arc<Context>>) -> Json<Vec<SessionInfo>> {
     Json(context.registry.list())
@@ -73,11 +36,7 @@ pub(super) async fn kill(
     Extension(principal): Extension<Principal>,
     Path(key): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    if !principal
-        .role
-        .unwrap_or(context.listener.default_role)
-        .may_own()
-    {
+    if !principal.role_at(&context.listener).may_own() {
         let detail = "only an owner may end a session";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
@@ -96,18 +55,19 @@ pub(super) async fn tickets(
     Extension(principal): Extension<Principal>,
 ) -> Json<serde_json::Value> {
     // A local user's own role is not for the network: its tickets get what the listener they are used at gives.
-    let role: Option<Role> = match connection.peer {
+    let role: Option<Role> = match connection.way.peer {
         Peer::User(_) => None,
         Peer::Ip(_) => principal.role,
     };
+    let account = principal.account;
     Json(serde_json::json!({
-        "ticket": context.admission.mint_ticket(role),
+        "ticket": context.admission.mint_ticket(Grant { account, role }),
         "expires_in": TICKET_LIFE.as_secs(),
     }))
 }
 
 /// The body as JSON. Asking for the content type makes browsers ask us before another origin's page may send it.
-async fn json<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Problem> {
+pub(super) async fn json<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Problem> {
     let is_json = request.headers().get(CONTENT_TYPE).is_some_and(|kind| {
         let kind = kind.as_bytes();
         kind.split(|&byte| byte == b';')

@@ -1,28 +1,26 @@
 //! One connection while it speaks HTTP.
 
 use super::Server;
-use crate::admit::Principal;
+use crate::admit::{Principal, Way};
 use crate::dialect::Dialect;
 use crate::limits;
 use crate::link::{Entry, Framing, Socket, Visitor};
 use crate::peer::Peer;
 use axum::body::Body;
 use hyper::body::Incoming;
-use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use std::pin::pin;
 use std::sync::Arc;
-use tokio::net::{TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 /// What a request may know of the connection that it came by.
 #[derive(Clone)]
 pub(crate) struct Connection {
-    pub(crate) peer: Peer,
+    pub(crate) way: Way,
     /// Where an accepted upgrade is left for the connection's own task.
     upgrade: Arc<Mutex<Option<Upgrade>>>,
 }
@@ -36,9 +34,9 @@ pub(crate) struct Upgrade {
 }
 
 impl Connection {
-    pub(super) fn new(peer: Peer) -> Self {
+    pub(super) fn new(way: Way) -> Self {
         Self {
-            peer,
+            way,
             upgrade: Arc::default(),
         }
     }
@@ -56,12 +54,9 @@ pub(super) async fn serve(
     server: Server,
     shutdown: CancellationToken,
 ) -> Option<Box<Entry>> {
-    let connection = Connection::new(peer);
     let context = server.context.clone();
-    match socket {
-        Socket::Tcp(stream) => requests(stream, &connection, server, shutdown).await,
-        Socket::Unix(stream) => requests(stream, &connection, server, shutdown).await,
-    }
+    let connection = Connection::new(Way::of(&socket, peer, context.listener.auth));
+    requests(socket, &connection, server, shutdown).await;
     let upgrade = connection.upgrade.lock().take()?;
     let (socket, head) = take_back(upgrade.on.await.ok()?)?;
     Some(Box::new(Entry {
@@ -78,15 +73,12 @@ pub(super) async fn serve(
     }))
 }
 
-async fn requests<S>(
-    stream: S,
+async fn requests(
+    socket: Socket,
     connection: &Connection,
     server: Server,
     shutdown: CancellationToken,
-) where
-    S: Send + Unpin + 'static,
-    TokioIo<S>: Read + Write,
-{
+) {
     let service = service_fn(|mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(connection.clone());
         server.router.clone().call(request.map(Body::new))
@@ -95,7 +87,7 @@ async fn requests<S>(
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEADER)
         .max_buf_size(limits::HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     let mut serving = pin!(serving);
     tokio::select! {
@@ -114,10 +106,6 @@ async fn requests<S>(
 
 /// The socket behind an upgrade, and a copy of what was read beyond the request: the original would keep its buffer.
 fn take_back(upgraded: Upgraded) -> Option<(Socket, Vec<u8>)> {
-    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => return Some((Socket::Tcp(parts.io.into_inner()), parts.read_buf.to_vec())),
-        Err(upgraded) => upgraded,
-    };
-    let parts = upgraded.downcast::<TokioIo<UnixStream>>().ok()?;
-    Some((Socket::Unix(parts.io.into_inner()), parts.read_buf.to_vec()))
+    let parts = upgraded.downcast::<TokioIo<Socket>>().ok()?;
+    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
 }

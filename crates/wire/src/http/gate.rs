@@ -4,14 +4,14 @@
 
 use super::{Connection, Problem, page};
 use crate::Context;
-use crate::admit::Need;
+use crate::admit::{Need, Refusal};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, UPGRADE, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, UPGRADE, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(super) async fn gate(
     request: Request<Body>,
     next: Next,
 ) -> Response {
-    let mut response = match admit(&context, request) {
+    let mut response = match admit(&context, request).await {
         Ok(request) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
@@ -33,7 +33,7 @@ pub(super) async fn gate(
     response
 }
 
-fn admit(context: &Context, request: Request<Body>) -> Result<Request<Body>, Problem> {
+async fn admit(context: &Context, request: Request<Body>) -> Result<Request<Body>, Problem> {
     let (mut parts, body) = request.into_parts();
     let Some(connection) = parts.extensions.get::<Connection>() else {
         return Err(Problem::new(
@@ -42,12 +42,20 @@ fn admit(context: &Context, request: Request<Body>) -> Result<Request<Body>, Pro
         ));
     };
     let need = need(&parts.method, parts.uri.path(), &parts.headers);
-    let principal =
-        context
-            .admission
-            .request(&parts, connection.peer, need, context.listener.auth)?;
-    if let Some(principal) = principal {
-        parts.extensions.insert(principal);
+    let judged = context.admission.request(&parts, connection.way, need);
+    match judged.await {
+        Ok(None) => {}
+        Ok(Some(principal)) => drop(parts.extensions.insert(principal)),
+        Err(refusal) => {
+            let problem = Problem::from(refusal);
+            let challenge = context.admission.challenge(&parts.headers);
+            return Err(match challenge {
+                Some(challenge) if refusal == Refusal::Unauthorized => {
+                    problem.with(WWW_AUTHENTICATE, challenge)
+                }
+                _ => problem,
+            });
+        }
     }
     Ok(Request::from_parts(parts, body))
 }
@@ -57,11 +65,13 @@ fn need(method: &Method, path: &str, headers: &HeaderMap) -> Need {
     let read = method == Method::GET || method == Method::HEAD;
     let public = match path {
         "/healthz" => read,
-        "/api/login" => method == Method::POST,
+        "/api/login" => read || method == Method::POST,
         path => read && page::exists(path),
     };
     if public {
         Need::Nothing
+    } else if read && matches!(path, "/readyz" | "/metrics") {
+        Need::PrincipalUnlessLocal
     } else if read && path != "/ws" && !headers.contains_key(UPGRADE) {
         Need::Principal
     } else {

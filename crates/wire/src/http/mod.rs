@@ -3,6 +3,7 @@
 //! A connection is served by hyper until it ends or is upgraded. After an upgrade hyper's buffers are gone before the
 //! pump begins, so that an idle WebSocket costs no more than an idle raw connection.
 
+mod access;
 mod api;
 mod connection;
 mod gate;
@@ -33,6 +34,10 @@ impl Server {
             router: routes::router(context.clone()),
             context,
         }
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
     }
 
     /// Serves requests; returns what is behind an upgrade, if there is one.

@@ -1,6 +1,6 @@
 //! All routes, in one place.
 
-use super::{Problem, api, gate, page};
+use super::{Problem, access, api, gate, page};
 use crate::{Context, ws};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -9,12 +9,16 @@ use http::StatusCode;
 use std::sync::Arc;
 
 /// Every address that is not a file of the page.
-fn routes() -> [(&'static str, MethodRouter<Arc<Context>>); 7] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Context>>); 11] {
     [
         ("/healthz", get(api::health)),
         ("/token", get(api::token)),
         ("/ws", get(ws::upgrade)),
-        ("/api/login", post(api::login)),
+        ("/api/login", get(access::methods).post(access::login)),
+        ("/api/logout", post(access::logout)),
+        ("/api/me", get(access::me)),
+        ("/api/code", get(access::code)),
+        ("/api/code/rotate", post(access::rotate)),
         ("/api/sessions", get(api::sessions)),
         ("/api/sessions/{key}", delete(api::kill)),
         ("/api/tickets", post(api::tickets)),

@@ -188,7 +188,7 @@ impl Link {
                 self.inbox.bytes.extend_from_slice(&scratch.input[..n]);
                 self.process_inbox(attachment, &mut scratch.output)?;
             }
-            self.outbox.send(&self.socket, &scratch.output)
+            self.outbox.send(&mut self.socket, &scratch.output)
         })
     }
 
@@ -207,7 +207,7 @@ impl Link {
             if self.inbox.ready && self.may_process() {
                 self.process_inbox(attachment, &mut scratch.output)?;
             }
-            self.outbox.send(&self.socket, &scratch.output)
+            self.outbox.send(&mut self.socket, &scratch.output)
         })?;
         if self.inbox.ended && !self.talk.is_blocked() {
             let _ = attachment.apply(Intent::CloseInput);
@@ -320,7 +320,7 @@ impl Link {
                 Item::Nothing => {}
             }
             bytes.drain(..used);
-            self.outbox.send(&self.socket, &out)?;
+            self.outbox.send(&mut self.socket, &out)?;
             if opened.is_some() {
                 return Ok(opened);
             }

@@ -14,7 +14,7 @@ mod scratch;
 mod socket;
 
 pub(crate) use framing::Framing;
-pub(crate) use socket::Socket;
+pub(crate) use socket::{Socket, Ways};
 
 use crate::Context;
 use crate::admit::Principal;

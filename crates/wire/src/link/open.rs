@@ -4,9 +4,7 @@ use super::socket::Ways;
 use super::{End, Link, Visitor};
 use crate::Target;
 use crate::dialect::{Fault, Open};
-use crate::peer::Peer;
 use anywire_codec::dialect::native::ErrorCode;
-use anywire_model::Role;
 use anywire_session::{Attach, AttachError, Attachment, Create, CreateError, Lag, Session, Start};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -51,12 +49,13 @@ impl Link {
 
 /// Finds or makes the session that a client wants, and joins it.
 pub(super) async fn attach(visitor: Visitor, open: Open<'static>) -> Result<Attachment, Fault> {
+    tracing::debug!(peer = ?visitor.peer, name = %visitor.principal.name, "a client attaches");
     let key = open.session.as_deref().or(visitor.session.as_deref());
     let (session, fresh) = match key {
         Some(key) => (find(&visitor, key)?, false),
         None => target(&visitor, &open).await?,
     };
-    let granted = granted(&visitor);
+    let granted = visitor.principal.role_at(&visitor.context.listener);
     let role = open.role.map_or(granted, |wanted| wanted.min(granted));
     let start = match open.since {
         // Nothing has left a new session's log, so no picture needs to be drawn.
@@ -81,15 +80,6 @@ pub(super) async fn attach(visitor: Visitor, open: Open<'static>) -> Result<Atta
         AttachError::Busy(_) => Fault::new(ErrorCode::Busy, error.to_string()),
         _ => Fault::new(ErrorCode::SpawnFailed, error.to_string()),
     })
-}
-
-/// What this visitor may do at most.
-fn granted(visitor: &Visitor) -> Role {
-    let listener = visitor.context.listener.default_role;
-    match (visitor.peer, visitor.principal.role) {
-        (Peer::User(_), role) => role.unwrap_or(Role::Owner),
-        (Peer::Ip(_), role) => role.map_or(listener, |role| role.min(listener)),
-    }
 }
 
 fn find(visitor: &Visitor, key: &str) -> Result<Session, Fault> {

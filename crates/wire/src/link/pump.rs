@@ -89,7 +89,7 @@ impl Link {
     }
 
     fn socket_turn(&mut self, ready: Ways, attachment: &mut Attachment) -> Result<(), End> {
-        if ready.write && self.outbox.flush(&self.socket)? {
+        if ready.write && self.outbox.flush(&mut self.socket)? {
             self.talk.heard = true;
         }
         if ready.read && self.may_read() {
@@ -118,7 +118,7 @@ impl Link {
                 out: &mut scratch.output,
             };
             self.talk.begin(attachment, &mut frames);
-            self.outbox.send(&self.socket, &scratch.output)
+            self.outbox.send(&mut self.socket, &scratch.output)
         })
     }
 
@@ -137,13 +137,13 @@ impl Link {
                         Ok(more) => idle = !more,
                         Err(end) => {
                             // What came before the end is sent before it is told.
-                            self.outbox.send(&self.socket, out)?;
+                            self.outbox.send(&mut self.socket, out)?;
                             return Err(end);
                         }
                     }
                 }
                 left = left.saturating_sub(out.len());
-                self.outbox.send(&self.socket, out)?;
+                self.outbox.send(&mut self.socket, out)?;
                 if idle {
                     break;
                 }
@@ -208,7 +208,7 @@ impl Link {
                 out: &mut out,
             }
             .ping();
-            self.outbox.send(&self.socket, &out)?;
+            self.outbox.send(&mut self.socket, &out)?;
         }
         Ok(())
     }

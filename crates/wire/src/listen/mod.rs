@@ -4,7 +4,7 @@ mod accept;
 
 use crate::limits;
 use crate::link::{self, Entry};
-use crate::{Context, http, tcp};
+use crate::{Context, http, tcp, tls};
 use accept::{Accepted, Acceptor};
 use std::io;
 use std::net::TcpListener;
@@ -125,6 +125,13 @@ impl Server {
             Protocol::Raw => Self::Tcp(context),
         }
     }
+
+    fn context(&self) -> &Context {
+        match self {
+            Self::Http(server) => server.context(),
+            Self::Tcp(context) => context,
+        }
+    }
 }
 
 /// One connection, from here on in its worker. What its handshake needs is on the heap and gone before the pump
@@ -157,6 +164,10 @@ async fn shake_hands(
             tracing::debug!(%error, "a connection broke at once");
             return None;
         }
+    };
+    let socket = match &server.context().listener.tls {
+        Some(tls) => tls::accept(socket, tls, &shutdown).await?,
+        None => socket,
     };
     match server {
         Server::Http(server) => server.shake_hands(socket, peer, shutdown).await,

@@ -11,7 +11,8 @@ pub mod client;
 use anywire_model::{Io, Role};
 use anywire_process::{Local, Recipe};
 use anywire_session::{Policy, Registry, Settings};
-use anywire_wire::admit::{Options, loopback_hosts};
+use anywire_wire::admit::{Options, Rules, loopback_hosts};
+use anywire_wire::tls::{self, Tls};
 use anywire_wire::{Admission, Bound, Context, Listener, Listening, Protocol, Target, serve};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -35,6 +36,10 @@ pub struct Setup {
     pub io: Io,
     pub argv: Vec<String>,
     pub ring_len: usize,
+    /// TLS on every port, with a certificate of the server's own.
+    pub tls: bool,
+    /// Users and tokens.
+    pub rules: Rules,
 }
 
 impl Setup {
@@ -47,6 +52,8 @@ impl Setup {
             io: Io::Pipe,
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             ring_len: 1 << 20,
+            tls: false,
+            rules: Rules::default(),
         }
     }
 
@@ -110,11 +117,15 @@ impl Server {
         ));
         std::fs::create_dir(&folder).unwrap();
         let unix = folder.join("socket");
-        let admission = Arc::new(Admission::new(Options {
+        let admission = Arc::new(Admission::new(Options::new(Rules {
             hosts: loopback_hosts(http_at),
-            vault: None,
-            save: Box::new(|_| {}),
-        }));
+            ..setup.rules
+        })));
+        let names = Vec::new();
+        let tls = setup.tls.then(|| {
+            let options = tls::Options::SelfSigned { names };
+            Arc::new(Tls::new(options, &admission).unwrap())
+        });
         let target = if setup.shared {
             Target::Named {
                 name: "shared".to_owned(),
@@ -129,6 +140,7 @@ impl Server {
             listener: Listener {
                 auth: setup.auth,
                 default_role: setup.role,
+                tls,
                 ..Listener::new(target)
             },
         };
