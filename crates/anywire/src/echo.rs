@@ -1,89 +1,89 @@
 //! `anywire echo`: the echo handler on any wire, in one process.
 
-use crate::config::MAX_SESSIONS;
-use crate::listener::{self, ListenUrl, Listener};
+use crate::config::file::Handler;
+use crate::config::{self, Config, Overlay};
+use crate::listener::{self, Listener};
+use crate::server::{listener_rules, listener_url, settings};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_handler::Echo;
-use anywire_model::Role;
-use anywire_session::{Policy, Registry, Settings};
+use anywire_model::{Io, Role};
+use anywire_session::Registry;
 use anywire_wire::admit::{Options, Rules as AccessRules};
-use anywire_wire::{Admission, Context, Listener as Rules, Target};
-use std::collections::BTreeMap;
+use anywire_wire::{Admission, Context, Listener as Rules, Metrics};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-/// The one service there is.
-const SERVICE: &str = "echo";
 
 /// Options of `echo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EchoArgs {
     /// Where to listen: ws://ADDRESS:PORT/ws or tcp://ADDRESS:PORT; port 0 takes a free one
     #[arg(short, long = "listen", value_name = "URL", required = true)]
-    listen: Vec<ListenUrl>,
+    listen: Vec<String>,
 }
 
 /// Runs until interrupted.
 pub(crate) fn echo(args: EchoArgs) -> Result<ExitCode> {
     raise_files();
-    let listeners = args
-        .listen
-        .iter()
-        .map(ListenUrl::bind)
-        .collect::<Result<Vec<_>>>()?;
+    let overlay = Overlay {
+        listen: args.listen,
+        no_auth: true,
+        handler: Some(Handler::Echo),
+        ..Overlay::default()
+    };
+    let config = config::settle(None, &overlay)?.config;
+    let mut listeners = Vec::new();
+    for (index, rules) in config.listeners.iter().enumerate() {
+        listener::protocol(&rules.url)?;
+        listeners.extend(listener::bind(index, &rules.url)?);
+    }
     let runtime = workers::runtime().context("starting the runtime")?;
     let workers = Workers::start(workers::count()).context("starting the workers")?;
-    let result = runtime.block_on(serve(listeners, &workers));
+    let result = runtime.block_on(serve(&config, listeners, &workers));
     workers.stop();
     result.map(|()| ExitCode::SUCCESS)
 }
 
-async fn serve(listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
-    let services = BTreeMap::from([(
-        SERVICE.to_owned(),
-        Policy {
-            ttl: Duration::ZERO,
-        },
-    )]);
-    let registry = Registry::new(
-        Arc::new(Echo),
-        Settings {
-            services,
-            max_sessions: MAX_SESSIONS,
-        },
-    );
-    let hosts = listener::hosts(&listeners);
+async fn serve(config: &Config, listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
+    let registry = Registry::new(Arc::new(Echo), settings(config));
+    let hosts = listener::hosts(&listeners, &config.listeners, &[]);
     // An echo gives nothing away that its client did not bring; foreign pages are refused all the same.
-    let admission = Admission::new(Options::new(AccessRules {
+    let admission = Arc::new(Admission::new(Options::new(AccessRules {
         hosts,
         ..AccessRules::default()
-    }));
-    let context = Context {
-        registry: registry.clone(),
-        admission: Arc::new(admission),
-        listener: Rules {
-            auth: false,
-            default_role: Role::Writer,
-            ..Rules::new(Target::New {
-                service: SERVICE.to_owned(),
-            })
-        },
-    };
+    })));
+    registry.describe(&config.default_service, Io::Handler);
+    let metrics = Arc::<Metrics>::default();
     let shutdown = CancellationToken::new();
     let mut wires = JoinSet::new();
+    let mut told = None;
     for listener in listeners {
-        println!("{listener}");
+        let Some(index) = listener.index() else {
+            continue;
+        };
+        let rules = &config.listeners[index];
+        if told.replace(index) != Some(index) {
+            println!("{}", listener_url(&listener, rules));
+        }
+        let context = Context {
+            registry: registry.clone(),
+            admission: admission.clone(),
+            metrics: metrics.clone(),
+            listener: Rules {
+                default_role: Role::Writer,
+                ..listener_rules(rules)
+            },
+        };
         wires.spawn(anywire_wire::serve(
-            listener.into_bound(),
-            context.clone(),
+            listener.into_bound(listener::protocol(&rules.url)?),
+            context,
             workers.handles(),
             shutdown.clone(),
         ));
     }
+    metrics.set_ready(true);
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .context("listening for signals")?;
     tokio::select! {
@@ -91,6 +91,7 @@ async fn serve(listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
         _ = terminate.recv() => {}
         () = registry.sweep() => {}
     }
+    metrics.set_ready(false);
     shutdown.cancel();
     wires.join_all().await;
     Ok(())

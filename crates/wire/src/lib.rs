@@ -14,6 +14,7 @@ mod http;
 mod limits;
 mod link;
 mod listen;
+pub mod metrics;
 mod peer;
 mod tcp;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod ws;
 
 pub use admit::Admission;
 pub use listen::{Bound, Listening, Protocol, serve};
+pub use metrics::Metrics;
 
 use anywire_model::Role;
 use anywire_session::Registry;
@@ -35,6 +37,8 @@ pub struct Context {
     pub registry: Registry,
     /// Who may come in.
     pub admission: Arc<Admission>,
+    /// What is counted, and whether the server is ready.
+    pub metrics: Arc<Metrics>,
     /// What its listener was told.
     pub listener: Listener,
 }
@@ -50,6 +54,8 @@ pub struct Listener {
     pub auth: bool,
     /// What becomes of standard error where there is one stream only.
     pub stderr: Stderr,
+    /// Whether WebSocket messages are compressed for clients that offer it.
+    pub compression: Compression,
     /// Connections at the same time; more are told that the listener is busy.
     pub max_connections: usize,
     /// Connections at the same time from one address (IPv6: one /64).
@@ -67,11 +73,24 @@ impl Listener {
             default_role: Role::Viewer,
             auth: true,
             stderr: Stderr::Merge,
+            compression: Compression::Auto,
             max_connections: usize::MAX,
             max_per_address: usize::MAX,
             tls: None,
         }
     }
+}
+
+/// Whether WebSocket messages are compressed for clients that offer it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// For clients on other machines: on this one it costs processor time and saves nothing.
+    #[default]
+    Auto,
+    /// For all.
+    Always,
+    /// For none.
+    Never,
 }
 
 /// What becomes of standard error on a wire with one stream.

@@ -13,7 +13,24 @@ pub(crate) enum Peer {
     User(u32),
 }
 
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::User(uid) => write!(f, "user {uid}"),
+        }
+    }
+}
+
 impl Peer {
+    /// Whether it is on another machine.
+    pub(crate) fn is_remote(self) -> bool {
+        match self {
+            Self::Ip(address) => !address.ip().to_canonical().is_loopback(),
+            Self::User(_) => false,
+        }
+    }
+
     /// This peer as somebody who was let in.
     pub(crate) fn principal(self, role: Option<Role>) -> Principal {
         let name = match self {
@@ -24,14 +41,6 @@ impl Peer {
             name: name.into(),
             role,
             account: Account::Nobody,
-        }
-    }
-
-    /// Whether it is on this machine, as far as its address says.
-    pub(crate) fn is_on_loopback(self) -> bool {
-        match self {
-            Self::Ip(address) => address.ip().to_canonical().is_loopback(),
-            Self::User(_) => true,
         }
     }
 }

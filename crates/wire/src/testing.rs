@@ -22,6 +22,7 @@ pub(crate) fn context(auth: bool) -> Arc<Context> {
             hosts: vec![HOST.to_owned()],
             ..Rules::default()
         }))),
+        metrics: Arc::default(),
         listener: Listener {
             auth,
             ..Listener::new(Target::New {

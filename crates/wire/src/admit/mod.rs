@@ -158,7 +158,7 @@ impl Way {
         Self {
             peer,
             tls: socket.is_tls(),
-            local: peer.is_on_loopback() && socket.is_on_loopback(),
+            local: !peer.is_remote() && socket.is_on_loopback(),
             auth,
         }
     }

@@ -59,7 +59,7 @@ fn judge_from(door: &Door, peer: &str, need: Need, headers: &[(&str, &str)]) -> 
     let way = Way {
         peer,
         tls: door.tls,
-        local: peer.is_on_loopback(),
+        local: !peer.is_remote(),
         auth: door.auth,
     };
     run(door.request(&parts(headers), way, need))
@@ -489,12 +489,13 @@ impl Typist for Script<'_> {
 #[test]
 fn people_type_a_code_a_token_or_a_name_and_a_password() {
     let (rules, token) = staffed("open sesame");
-    let closed = door(true, rules);
-    let code = closed.start_code();
+    let context = crate::testing::context(true);
+    context.admission.reload(rules);
+    let code = context.admission.start_code();
     let from = "127.0.0.1".parse().unwrap();
     let type_in = |lines: &[&str]| {
         let mut script = Script(lines.to_vec(), String::new());
-        let grant = run(typed_login(&closed, from, &mut script));
+        let grant = run(typed_login(&context, from, &mut script));
         (grant.map(|grant| grant.account), script.1)
     };
     assert_eq!(type_in(&[&code]).0, Some(Account::Nobody));

@@ -1,7 +1,7 @@
 //! Login where people type: the same questions on every wire that is a terminal, whatever its way of hiding a secret.
 
-use super::{Admission, Grant, Refusal, Secret};
-use crate::limits;
+use super::{Grant, Refusal, Secret};
+use crate::{Context, limits};
 use std::net::IpAddr;
 
 /// A wire on which somebody types. Each method has a deadline of its own; `None` is the end of the conversation.
@@ -17,10 +17,11 @@ pub(crate) trait Typist {
 ///
 /// All that is typed at the first question is treated as a secret, since it may be one.
 pub(crate) async fn typed_login(
-    admission: &Admission,
+    context: &Context,
     from: IpAddr,
     typist: &mut impl Typist,
 ) -> Option<Grant> {
+    let admission = &context.admission;
     for _ in 0..limits::PROMPT_TRIES {
         let has_users = !admission.rules().users.is_empty();
         let question = if has_users {
@@ -46,7 +47,9 @@ pub(crate) async fn typed_login(
         } else {
             Secret::Any(line)
         };
-        let complaint = match admission.login(from, secret).await {
+        let judged = admission.login(from, secret).await;
+        context.metrics.judged(judged.as_ref().err());
+        let complaint = match judged {
             Ok(grant) => return Some(grant),
             Err(Refusal::Wait(wait)) => {
                 let seconds = wait.as_secs() + 1;

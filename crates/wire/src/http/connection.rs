@@ -31,6 +31,8 @@ pub(crate) struct Upgrade {
     pub(crate) dialect: Box<dyn Dialect>,
     pub(crate) principal: Principal,
     pub(crate) session: Option<String>,
+    /// Whether both sides agreed on compressed messages.
+    pub(crate) deflate: bool,
 }
 
 impl Connection {
@@ -61,7 +63,7 @@ pub(super) async fn serve(
     let (socket, head) = take_back(upgrade.on.await.ok()?)?;
     Some(Box::new(Entry {
         socket,
-        framing: Framing::websocket(),
+        framing: Framing::websocket(upgrade.deflate),
         dialect: upgrade.dialect,
         head,
         visitor: Visitor {

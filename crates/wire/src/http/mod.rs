@@ -3,10 +3,10 @@
 //! A connection is served by hyper until it ends or is upgraded. After an upgrade hyper's buffers are gone before the
 //! pump begins, so that an idle WebSocket costs no more than an idle raw connection.
 
-mod access;
 mod api;
 mod connection;
 mod gate;
+mod health;
 mod page;
 mod problem;
 mod routes;

@@ -1,26 +1,38 @@
 //! All routes, in one place.
 
-use super::{Problem, access, api, gate, page};
+use super::{Problem, api, gate, health, page};
 use crate::{Context, ws};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, get, post};
 use http::StatusCode;
 use std::sync::Arc;
 
 /// Every address that is not a file of the page.
-fn routes() -> [(&'static str, MethodRouter<Arc<Context>>); 11] {
-    [
-        ("/healthz", get(api::health)),
+fn routes() -> Vec<(&'static str, MethodRouter<Arc<Context>>)> {
+    vec![
+        ("/healthz", get(health::alive)),
+        ("/readyz", get(health::ready)),
+        ("/metrics", get(health::metrics)),
         ("/token", get(api::token)),
         ("/ws", get(ws::upgrade)),
-        ("/api/login", get(access::methods).post(access::login)),
-        ("/api/logout", post(access::logout)),
-        ("/api/me", get(access::me)),
-        ("/api/code", get(access::code)),
-        ("/api/code/rotate", post(access::rotate)),
-        ("/api/sessions", get(api::sessions)),
-        ("/api/sessions/{key}", delete(api::kill)),
+        ("/api/login", get(api::methods).post(api::login)),
+        ("/api/logout", post(api::logout)),
+        ("/api/me", get(api::me)),
+        ("/api/code", get(api::code)),
+        ("/api/code/rotate", post(api::rotate)),
+        ("/api/openapi.json", get(api::openapi)),
+        ("/api/services", get(api::services)),
+        ("/api/sessions", get(api::list).post(api::create)),
+        (
+            "/api/sessions/{key}",
+            get(api::session).patch(api::rename).delete(api::kill),
+        ),
+        ("/api/sessions/{key}/input", post(api::input)),
+        ("/api/sessions/{key}/output", get(api::output)),
+        ("/api/sessions/{key}/resize", post(api::resize)),
+        ("/api/sessions/{key}/screen", get(api::screen)),
+        ("/api/sessions/{key}/signal", post(api::signal)),
         ("/api/tickets", post(api::tickets)),
     ]
 }

@@ -4,8 +4,10 @@ use super::socket::Ways;
 use super::{End, Link, Visitor};
 use crate::Target;
 use crate::dialect::{Fault, Open};
+use crate::metrics::Resume;
 use anywire_codec::dialect::native::ErrorCode;
-use anywire_session::{Attach, AttachError, Attachment, Create, CreateError, Lag, Session, Start};
+use anywire_model::Offset;
+use anywire_session::{Attach, AttachError, Attachment, Create, CreateError, Session, Start};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -66,20 +68,33 @@ pub(super) async fn attach(visitor: Visitor, open: Open<'static>) -> Result<Atta
     let attach = Attach {
         role,
         start,
-        lag: if role.may_write() {
-            Lag::Block
-        } else {
-            Lag::Resync
-        },
+        lag: open.lag,
         size: open.size,
         client: open.client,
         answers: open.answers,
         principal: visitor.principal.name.clone(),
     };
-    session.attach(attach).map_err(|error| match error {
+    let attachment = session.attach(attach).map_err(|error| match error {
         AttachError::Busy(_) => Fault::new(ErrorCode::Busy, error.to_string()),
         _ => Fault::new(ErrorCode::SpawnFailed, error.to_string()),
-    })
+    })?;
+    if let Some(since) = open.since {
+        let metrics = &visitor.context.metrics;
+        metrics.resumed(resumed(&attachment, since));
+    }
+    Ok(attachment)
+}
+
+/// What somebody got who came back for output from `since` on.
+fn resumed(attachment: &Attachment, since: Offset) -> Resume {
+    let welcome = attachment.welcome();
+    if welcome.keyframe {
+        Resume::Keyframe
+    } else if welcome.from == since && since >= attachment.session().extent().start {
+        Resume::Exact
+    } else {
+        Resume::Gap
+    }
 }
 
 fn find(visitor: &Visitor, key: &str) -> Result<Session, Fault> {
@@ -114,7 +129,7 @@ async fn target(visitor: &Visitor, open: &Open<'static>) -> Result<(Session, boo
         Err(CreateError::NameTaken(name)) => Ok((find(visitor, &name)?, false)),
         Err(error) => {
             let code = match error {
-                CreateError::Busy(_) => ErrorCode::Busy,
+                CreateError::Busy(_) | CreateError::ServiceBusy(_) => ErrorCode::Busy,
                 CreateError::NoService(_) => ErrorCode::NoSuchSession,
                 _ => ErrorCode::SpawnFailed,
             };

@@ -4,6 +4,7 @@ mod accept;
 
 use crate::limits;
 use crate::link::{self, Entry};
+use crate::metrics::{Metrics, Turned};
 use crate::{Context, http, tcp, tls};
 use accept::{Accepted, Acceptor};
 use std::io;
@@ -118,6 +119,17 @@ enum Server {
 }
 
 impl Server {
+    fn metrics(&self) -> &Arc<Metrics> {
+        &self.context().metrics
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Tcp(_) => "tcp",
+        }
+    }
+
     fn new(protocol: Protocol, context: Context) -> Self {
         let context = Arc::new(context);
         match protocol {
@@ -141,6 +153,7 @@ async fn connection(
     shutdown: CancellationToken,
     _permit: OwnedSemaphorePermit,
 ) {
+    let _open = arrival.1.metrics().accepted();
     // A statement of its own: in the head of the `if let`, the handshake's memory would live as long as the pump.
     let entry = Box::pin(shake_hands(arrival, shutdown.clone())).await;
     if let Some(entry) = entry {
@@ -158,6 +171,7 @@ async fn shake_hands(
         Ok(Some(registered)) => registered,
         Ok(None) => {
             tracing::warn!("a process of another user was turned away");
+            server.metrics().turned(Turned::User);
             return None;
         }
         Err(error) => {
@@ -165,14 +179,20 @@ async fn shake_hands(
             return None;
         }
     };
+    let wire = server.name();
+    tracing::info!(wire, %peer, "connected");
     let socket = match &server.context().listener.tls {
         Some(tls) => tls::accept(socket, tls, &shutdown).await?,
         None => socket,
     };
-    match server {
+    let entry = match server {
         Server::Http(server) => server.shake_hands(socket, peer, shutdown).await,
         Server::Tcp(context) => tcp::shake_hands(socket, peer, context, shutdown).await,
+    };
+    if entry.is_none() {
+        tracing::info!(wire, %peer, reason = "nothing more to say", "closed");
     }
+    entry
 }
 
 /// Waits after errors of `accept`: out of descriptors, the next try would fail at once.

@@ -57,7 +57,7 @@ async fn ask(
         read: Vec::new(),
         after_return: false,
     };
-    let grant = typed_login(&context.admission, from, &mut lines).await;
+    let grant = typed_login(context, from, &mut lines).await;
     if let Some(grant) = grant {
         lines.end_line();
         return Some((grant.principal(peer), lines.read));

@@ -13,7 +13,9 @@ use anywire_process::{Local, Recipe};
 use anywire_session::{Policy, Registry, Settings};
 use anywire_wire::admit::{Options, Rules, loopback_hosts};
 use anywire_wire::tls::{self, Tls};
-use anywire_wire::{Admission, Bound, Context, Listener, Listening, Protocol, Target, serve};
+use anywire_wire::{
+    Admission, Bound, Compression, Context, Listener, Listening, Metrics, Protocol, Target, serve,
+};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
@@ -40,6 +42,7 @@ pub struct Setup {
     pub tls: bool,
     /// Users and tokens.
     pub rules: Rules,
+    pub compression: Compression,
 }
 
 impl Setup {
@@ -54,6 +57,7 @@ impl Setup {
             ring_len: 1 << 20,
             tls: false,
             rules: Rules::default(),
+            compression: Compression::Auto,
         }
     }
 
@@ -82,6 +86,7 @@ pub struct Server {
     pub unix: PathBuf,
     pub admission: Arc<Admission>,
     pub registry: Registry,
+    pub metrics: Arc<Metrics>,
     pub stop: CancellationToken,
     listeners: JoinSet<()>,
     folder: PathBuf,
@@ -94,14 +99,14 @@ impl Server {
             argv: setup.argv,
             env: Vec::new(),
             cwd: None,
+            login: false,
+            keep_env: None,
             io: setup.io,
             ring_len: setup.ring_len,
             grace_ms: 100,
         };
         let local = Local::new(BTreeMap::from([(service.clone(), recipe)])).unwrap();
-        let policy = Policy {
-            ttl: Duration::from_secs(60),
-        };
+        let policy = Arc::new(Policy::new(Duration::from_secs(60)));
         let settings = Settings {
             services: BTreeMap::from([(service.clone(), policy)]),
             max_sessions: 16,
@@ -126,6 +131,9 @@ impl Server {
             let options = tls::Options::SelfSigned { names };
             Arc::new(Tls::new(options, &admission).unwrap())
         });
+        let metrics = Arc::<Metrics>::default();
+        metrics.set_ready(true);
+        registry.describe(&service, setup.io);
         let target = if setup.shared {
             Target::Named {
                 name: "shared".to_owned(),
@@ -137,10 +145,12 @@ impl Server {
         let context = Context {
             registry: registry.clone(),
             admission: admission.clone(),
+            metrics: metrics.clone(),
             listener: Listener {
                 auth: setup.auth,
                 default_role: setup.role,
                 tls,
+                compression: setup.compression,
                 ..Listener::new(target)
             },
         };
@@ -165,6 +175,7 @@ impl Server {
             unix,
             admission,
             registry,
+            metrics,
             stop,
             listeners,
             folder,

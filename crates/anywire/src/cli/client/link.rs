@@ -91,7 +91,20 @@ impl<S: Transport> Link<S> {
         peer: &Peer,
         hello: Hello,
     ) -> Result<(Self, Welcome), LinkError> {
-        let ws = WebSocket::connect(stream, peer, "/ws", SUBPROTOCOL).await?;
+        Self::connect_at(stream, peer, "/ws", hello).await
+    }
+
+    /// The same where the WebSocket is at another path.
+    ///
+    /// # Errors
+    /// As [`Link::connect`].
+    pub async fn connect_at(
+        stream: S,
+        peer: &Peer,
+        path: &str,
+        hello: Hello,
+    ) -> Result<(Self, Welcome), LinkError> {
+        let ws = WebSocket::connect(stream, peer, path, SUBPROTOCOL).await?;
         let mut link = Self {
             ws,
             scratch: Vec::new(),

@@ -1,10 +1,11 @@
 //! Logging in and out over HTTP, and the start code for its owner (docs/protocol.md).
 
-use super::api::json;
-use super::{Connection, Problem};
+use super::body::json;
 use crate::Context;
-use crate::admit::{Principal, Secret};
+use crate::admit::{Grant, Principal, Secret, TICKET_LIFE};
+use crate::http::{Connection, Problem};
 use crate::peer::Peer;
+use anywire_model::Role;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Json, Response};
@@ -12,6 +13,11 @@ use http::header::{HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
 use std::sync::Arc;
+
+/// `GET /token`, which clients of ttyd ask for before they connect. What admits them is the request itself.
+pub(crate) async fn token() -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "token": "" }))
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,7 +52,7 @@ impl Login {
 }
 
 /// `GET /api/login`: whether and how to log in.
-pub(super) async fn methods(State(context): State<Arc<Context>>) -> Json<serde_json::Value> {
+pub(crate) async fn methods(State(context): State<Arc<Context>>) -> Json<serde_json::Value> {
     Json(serde_json::json!({
         "auth": context.listener.auth,
         "methods": context.admission.methods(),
@@ -54,7 +60,7 @@ pub(super) async fn methods(State(context): State<Arc<Context>>) -> Json<serde_j
 }
 
 /// `POST /api/login`
-pub(super) async fn login(
+pub(crate) async fn login(
     State(context): State<Arc<Context>>,
     Extension(connection): Extension<Connection>,
     request: Request<Body>,
@@ -68,7 +74,9 @@ pub(super) async fn login(
         let detail = "either a code, a ticket, a token, or a user and a password is needed";
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })?;
-    let grant = context.admission.login(address.ip(), secret).await?;
+    let judged = context.admission.login(address.ip(), secret).await;
+    context.metrics.judged(judged.as_ref().err());
+    let grant = judged?;
     let host = host.as_ref().and_then(|host| host.to_str().ok());
     let tls = connection.way.tls;
     let cookie = context
@@ -78,7 +86,7 @@ pub(super) async fn login(
 }
 
 /// `POST /api/logout`: this cookie is worth nothing from now on, wherever it has got to.
-pub(super) async fn logout(
+pub(crate) async fn logout(
     State(context): State<Arc<Context>>,
     Extension(connection): Extension<Connection>,
     headers: HeaderMap,
@@ -97,7 +105,7 @@ fn with_cookie(cookie: Option<&str>) -> Response {
 }
 
 /// `GET /api/me`
-pub(super) async fn me(
+pub(crate) async fn me(
     State(context): State<Arc<Context>>,
     Extension(principal): Extension<Principal>,
 ) -> Json<serde_json::Value> {
@@ -107,8 +115,26 @@ pub(super) async fn me(
     }))
 }
 
+/// `POST /api/tickets`
+pub(crate) async fn tickets(
+    State(context): State<Arc<Context>>,
+    Extension(connection): Extension<Connection>,
+    Extension(principal): Extension<Principal>,
+) -> Json<serde_json::Value> {
+    // A local user's own role is not for the network: its tickets get what the listener they are used at gives.
+    let role: Option<Role> = match connection.way.peer {
+        Peer::User(_) => None,
+        Peer::Ip(_) => principal.role,
+    };
+    let account = principal.account;
+    Json(serde_json::json!({
+        "ticket": context.admission.mint_ticket(Grant { account, role }),
+        "expires_in": TICKET_LIFE.as_secs(),
+    }))
+}
+
 /// `GET /api/code`
-pub(super) async fn code(
+pub(crate) async fn code(
     State(context): State<Arc<Context>>,
     Extension(connection): Extension<Connection>,
 ) -> Result<Json<serde_json::Value>, Problem> {
@@ -119,7 +145,7 @@ pub(super) async fn code(
 }
 
 /// `POST /api/code/rotate`
-pub(super) async fn rotate(
+pub(crate) async fn rotate(
     State(context): State<Arc<Context>>,
     Extension(connection): Extension<Connection>,
 ) -> Result<Json<serde_json::Value>, Problem> {
