@@ -7,12 +7,13 @@
 )]
 
 pub mod client;
+pub mod tls;
 
 use anywire_model::{Io, Role};
 use anywire_process::{Local, Recipe};
 use anywire_session::{Policy, Registry, Settings};
 use anywire_wire::admit::{Options, Rules, loopback_hosts};
-use anywire_wire::tls::{self, Tls};
+use anywire_wire::tls::{Options as Certificate, Tls};
 use anywire_wire::{
     Admission, Bound, Compression, Context, Listener, Listening, Metrics, Protocol, Target, serve,
 };
@@ -38,8 +39,8 @@ pub struct Setup {
     pub io: Io,
     pub argv: Vec<String>,
     pub ring_len: usize,
-    /// TLS on every port, with a certificate of the server's own.
-    pub tls: bool,
+    /// TLS on every port.
+    pub tls: Option<Certificate>,
     /// Users and tokens.
     pub rules: Rules,
     pub compression: Compression,
@@ -55,7 +56,7 @@ impl Setup {
             io: Io::Pipe,
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             ring_len: 1 << 20,
-            tls: false,
+            tls: None,
             rules: Rules::default(),
             compression: Compression::Auto,
         }
@@ -87,6 +88,7 @@ pub struct Server {
     pub admission: Arc<Admission>,
     pub registry: Registry,
     pub metrics: Arc<Metrics>,
+    pub tls: Option<Arc<Tls>>,
     pub stop: CancellationToken,
     listeners: JoinSet<()>,
     folder: PathBuf,
@@ -126,11 +128,9 @@ impl Server {
             hosts: loopback_hosts(http_at),
             ..setup.rules
         })));
-        let names = Vec::new();
-        let tls = setup.tls.then(|| {
-            let options = tls::Options::SelfSigned { names };
-            Arc::new(Tls::new(options, &admission).unwrap())
-        });
+        let tls = setup
+            .tls
+            .map(|certificate| Arc::new(Tls::new(certificate, &admission).unwrap()));
         let metrics = Arc::<Metrics>::default();
         metrics.set_ready(true);
         registry.describe(&service, setup.io);
@@ -149,7 +149,7 @@ impl Server {
             listener: Listener {
                 auth: setup.auth,
                 default_role: setup.role,
-                tls,
+                tls: tls.clone(),
                 compression: setup.compression,
                 ..Listener::new(target)
             },
@@ -176,6 +176,7 @@ impl Server {
             admission,
             registry,
             metrics,
+            tls,
             stop,
             listeners,
             folder,
