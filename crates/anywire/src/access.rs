@@ -2,7 +2,7 @@
 //! shows a new start code.
 
 use crate::config::runtime::{self, Certificate, Config};
-use crate::listener::{self, At, Listener};
+use crate::listener::{self, At, Listener, Place};
 use anyhow::{Context as _, Result};
 use anywire_process::supervisor::Vault;
 use anywire_wire::Admission;
@@ -24,14 +24,18 @@ pub(crate) struct Access {
     /// By certificate, since listeners share them.
     certificates: Vec<(Certificate, Arc<Tls>)>,
     codes: watch::Receiver<Option<String>>,
+    /// Where the listeners are that this server began with, and what they are.
+    places: Vec<Place>,
+    listeners: Vec<runtime::Listener>,
 }
 
 impl Access {
     /// Opens the vault and reads the certificates.
     pub(crate) fn open(listeners: &[Listener], config: &Config, vault: Vault) -> Result<Self> {
         let (tell, codes) = watch::channel(None);
+        let places: Vec<Place> = listeners.iter().filter_map(Listener::place).collect();
         let admission = Arc::new(Admission::new(Options {
-            rules: rules(listeners, config)?,
+            rules: rules(&places, &config.listeners, &config.auth)?,
             vault: vault.load(),
             save: Box::new(move |bytes| vault.save(bytes)),
             announce: Box::new(move |code| drop(tell.send_replace(Some(code.to_owned())))),
@@ -40,6 +44,8 @@ impl Access {
             admission,
             certificates: Vec::new(),
             codes,
+            places,
+            listeners: config.listeners.clone(),
         };
         for written in config
             .listeners
@@ -65,11 +71,29 @@ impl Access {
         known.map(|(_, tls)| tls.clone())
     }
 
+    /// The fingerprint of the server's own certificate, if a listener presents it.
+    pub(crate) fn fingerprint(&self) -> Option<String> {
+        self.find(&Certificate::SelfSigned)
+            .map(|tls| tls.fingerprint())
+    }
+
+    /// Takes over the access rules of each configuration to come, and runs the command for each new start code, for
+    /// ever.
+    pub(crate) async fn follow(self: Arc<Self>, configs: watch::Receiver<Arc<Config>>) {
+        tokio::join!(self.follow_rules(configs.clone()), self.announce(configs));
+    }
+
+    async fn follow_rules(&self, mut configs: watch::Receiver<Arc<Config>>) {
+        while configs.changed().await.is_ok() {
+            let config = configs.borrow_and_update().clone();
+            self.reload(&config);
+        }
+    }
+
     /// Takes another configuration's rules and reads the certificates' files again. What cannot be read stays as it
     /// was, and is logged.
-    #[allow(dead_code, reason = "called when the configuration is read again")]
-    pub(crate) fn reload(&self, listeners: &[Listener], config: &Config) {
-        match rules(listeners, config) {
+    fn reload(&self, config: &Config) {
+        match rules(&self.places, &self.listeners, &config.auth) {
             Ok(rules) => self.admission.reload(rules),
             Err(error) => tracing::error!("access stays as it was: {error:#}"),
         }
@@ -80,31 +104,22 @@ impl Access {
         }
     }
 
-    /// The fingerprint of the server's own certificate, if a listener presents it.
-    pub(crate) fn fingerprint(&self) -> Option<String> {
-        self.find(&Certificate::SelfSigned)
-            .map(|tls| tls.fingerprint())
-    }
-
-    /// Runs the command for each new start code, one after the other, for ever.
-    pub(crate) fn announce(&self, command: Vec<String>) -> impl Future<Output = ()> + use<> {
+    /// One code after the other. What was told before anybody listened counts as well.
+    async fn announce(&self, configs: watch::Receiver<Arc<Config>>) {
         let mut codes = self.codes.clone();
-        // What was told before anybody listened counts as well.
         codes.mark_changed();
-        async move {
-            while codes.changed().await.is_ok() {
-                let code = codes.borrow_and_update().clone();
-                if let Some(code) = code {
-                    tell(&command, &code).await;
-                }
+        while codes.changed().await.is_ok() {
+            let code = codes.borrow_and_update().clone();
+            let command = configs.borrow().auth.announce.clone();
+            if let Some(code) = code {
+                tell(&command, &code).await;
             }
         }
     }
 }
 
 /// The rules of a configuration on sockets that are bound.
-fn rules(listeners: &[Listener], config: &Config) -> Result<Rules> {
-    let auth = &config.auth;
+fn rules(places: &[Place], listeners: &[runtime::Listener], auth: &runtime::Auth) -> Result<Rules> {
     let mut users = BTreeMap::new();
     for (name, user) in &auth.users {
         let doing = || format!("auth.users.{name}");
@@ -120,7 +135,7 @@ fn rules(listeners: &[Listener], config: &Config) -> Result<Rules> {
         tokens.insert(key, token);
     }
     Ok(Rules {
-        hosts: listener::hosts(listeners, &config.listeners, &auth.hosts),
+        hosts: listener::hosts(places, listeners, &auth.hosts),
         origins: auth.origins.clone(),
         users,
         tokens,

@@ -1,6 +1,7 @@
 //! How the sessions of a service live: how long, how large, and what becomes of slow viewers.
 
 use crate::attach::Lag;
+use anywire_model::Io;
 use std::time::Duration;
 
 /// How long a client that counts its input may be away, whatever the service says.
@@ -9,6 +10,8 @@ const RESUME: Duration = Duration::from_secs(60);
 /// How sessions of a service live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
+    /// What carries the bytes of its programs, for lists.
+    pub io: Io,
     /// How long a session lives that was attached and is not any more.
     pub ttl: Duration,
     /// How long it waits for its first attachment, also after a crash of the server.
@@ -26,10 +29,11 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A policy with this `ttl`, else the defaults: a minute for the first attachment, no end by age or idleness.
+    /// A policy with this `ttl`, else the defaults: a terminal, a minute for the first attachment, no end by age or idleness.
     #[must_use]
     pub fn new(ttl: Duration) -> Self {
         Self {
+            io: Io::Pty,
             ttl,
             never_attached: RESUME,
             idle: None,

@@ -1,7 +1,7 @@
 //! A socket that listens, on its way from `serve` through the supervisor to the server.
 
 use super::{At, ListenUrl, Scheme};
-use crate::config::runtime;
+use crate::config::runtime::{self, Config};
 use anyhow::{Context as _, Result, bail};
 use anywire_wire::{Bound, Listening, Protocol};
 use std::net::{SocketAddr, TcpListener};
@@ -52,30 +52,45 @@ impl Listener {
         self.index
     }
 
+    /// Its address and index, if it is one of the configuration's and reached by address.
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.address().zip(self.index())
+    }
+
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
-    /// The name under which the supervisor keeps it, and its descriptor.
-    pub(crate) fn into_parts(self) -> (String, OwnedFd) {
-        let name = self
-            .index
-            .map_or(COMMAND_LINE.to_owned(), |index| index.to_string());
+    /// The name under which the supervisor keeps it (its place in the configuration, and its URL as written there), and
+    /// its descriptor.
+    pub(crate) fn into_parts(self, config: &Config) -> (String, OwnedFd) {
+        let rules = self.index.and_then(|index| config.listeners.get(index));
+        let name = match (self.index, rules) {
+            (Some(index), Some(rules)) => format!("{index} {}", rules.url),
+            _ => COMMAND_LINE.to_owned(),
+        };
         (name, self.fd)
     }
 
-    /// The listener that [`Listener::into_parts`] took apart.
-    pub(crate) fn from_parts(name: &str, fd: OwnedFd) -> Result<Self> {
-        let index = match name {
-            COMMAND_LINE => None,
-            index => match index.parse() {
-                Ok(index) => Some(index),
-                Err(_) => bail!("a listener called {name:?}"),
-            },
+    /// The listener that [`Listener::into_parts`] took apart; `None` if a configuration that was read since names it no
+    /// more. Its place in the configuration may have changed.
+    pub(crate) fn from_parts(name: &str, fd: OwnedFd, config: &Config) -> Result<Option<Self>> {
+        let index = match name.split_once(' ') {
+            None if name == COMMAND_LINE => None,
+            Some((index, url)) => {
+                let is_it = |rules: &runtime::Listener| rules.url.to_string() == url;
+                let index: Option<usize> = index.parse().ok();
+                let same = index.filter(|index| config.listeners.get(*index).is_some_and(is_it));
+                let Some(index) = same.or_else(|| config.listeners.iter().position(is_it)) else {
+                    return Ok(None);
+                };
+                Some(index)
+            }
+            None => bail!("a listener called {name:?}"),
         };
-        let family = rustix::net::getsockname(&fd).context("looking at a listener")?;
-        let address = SocketAddr::try_from(family).ok();
-        Ok(Self { index, fd, address })
+        let address = rustix::net::getsockname(&fd).context("looking at a listener")?;
+        let address = SocketAddr::try_from(address).ok();
+        Ok(Some(Self { index, fd, address }))
     }
 
     pub(crate) fn into_bound(self, protocol: Protocol) -> Bound {
@@ -99,24 +114,24 @@ pub(crate) fn protocol(url: &ListenUrl) -> Result<Protocol> {
     }
 }
 
+/// The address of a socket that listens, and the index of its listener.
+pub(crate) type Place = (SocketAddr, usize);
+
 /// The values of `Host` under which the page is reached on these listeners.
 pub(crate) fn hosts(
-    bound: &[Listener],
+    places: &[Place],
     configured: &[runtime::Listener],
     names: &[String],
 ) -> Vec<String> {
     let mut hosts = Vec::new();
-    for listener in bound {
-        let Some(address) = listener.address() else {
-            continue;
-        };
-        let Some(rules) = listener.index().and_then(|index| configured.get(index)) else {
+    for (address, index) in places {
+        let Some(rules) = configured.get(*index) else {
             continue;
         };
         if !matches!(rules.url.scheme, Scheme::Http | Scheme::Auto) {
             continue;
         }
-        hosts.extend(anywire_wire::admit::loopback_hosts(address));
+        hosts.extend(anywire_wire::admit::loopback_hosts(*address));
         let own = match &rules.url.at {
             At::Name(name, _) => Some(name),
             _ => None,

@@ -1,6 +1,6 @@
 //! One connection while it speaks HTTP.
 
-use super::Server;
+use super::{Server, Stall};
 use crate::admit::{Principal, Way};
 use crate::dialect::Dialect;
 use crate::limits;
@@ -21,6 +21,8 @@ use tower_service::Service;
 #[derive(Clone)]
 pub(crate) struct Connection {
     pub(crate) way: Way,
+    /// Whether the peer takes what it asked for.
+    pub(crate) stall: Arc<Stall>,
     /// Where an accepted upgrade is left for the connection's own task.
     upgrade: Arc<Mutex<Option<Upgrade>>>,
 }
@@ -39,6 +41,7 @@ impl Connection {
     pub(super) fn new(way: Way) -> Self {
         Self {
             way,
+            stall: Arc::new(Stall::new()),
             upgrade: Arc::default(),
         }
     }
@@ -82,6 +85,7 @@ async fn requests(
     shutdown: CancellationToken,
 ) {
     let service = service_fn(|mut request: http::Request<Incoming>| {
+        connection.stall.end();
         request.extensions_mut().insert(connection.clone());
         server.router.clone().call(request.map(Body::new))
     });
@@ -99,6 +103,10 @@ async fn requests(
             if let Err(error) = result {
                 tracing::debug!(%error, "an HTTP connection broke");
             }
+            return;
+        }
+        () = connection.stall.too_long() => {
+            tracing::debug!("a client takes nothing of what it asked for");
             return;
         }
     }

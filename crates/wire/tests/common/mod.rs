@@ -108,7 +108,10 @@ impl Server {
             grace_ms: 100,
         };
         let local = Local::new(BTreeMap::from([(service.clone(), recipe)])).unwrap();
-        let policy = Arc::new(Policy::new(Duration::from_secs(60)));
+        let policy = Arc::new(Policy {
+            io: setup.io,
+            ..Policy::new(Duration::from_secs(60))
+        });
         let settings = Settings {
             services: BTreeMap::from([(service.clone(), policy)]),
             max_sessions: 16,
@@ -133,7 +136,6 @@ impl Server {
             .map(|certificate| Arc::new(Tls::new(certificate, &admission).unwrap()));
         let metrics = Arc::<Metrics>::default();
         metrics.set_ready(true);
-        registry.describe(&service, setup.io);
         let target = if setup.shared {
             Target::Named {
                 name: "shared".to_owned(),

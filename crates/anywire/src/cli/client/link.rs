@@ -86,12 +86,12 @@ impl<S: Transport> Link<S> {
     ///
     /// # Errors
     /// [`LinkError`]; `Refused` and `Closed` are the server's decision.
-    pub async fn connect(
+    pub fn connect(
         stream: S,
         peer: &Peer,
         hello: Hello,
-    ) -> Result<(Self, Welcome), LinkError> {
-        Self::connect_at(stream, peer, "/ws", hello).await
+    ) -> impl Future<Output = Result<(Self, Welcome), LinkError>> {
+        Self::connect_at(stream, peer, "/ws", hello)
     }
 
     /// The same where the WebSocket is at another path.

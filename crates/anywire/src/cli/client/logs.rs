@@ -97,10 +97,9 @@ impl Reading<'_> {
         }
         let from = number(answer.headers(), "anywire-from");
         let from = from.context("the server does not say where its output begins")?;
-        if let Some(lost) = self.next.and_then(|next| from.checked_sub(next)) {
-            if lost > 0 {
-                note(&format!("{lost} bytes of output are no longer there"));
-            }
+        let lost = self.next.map_or(0, |next| from.saturating_sub(next));
+        if lost > 0 {
+            note(&format!("{lost} bytes of output are no longer there"));
         }
         self.next = Some(from);
         let ended = reason(answer.headers());

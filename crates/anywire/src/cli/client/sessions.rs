@@ -130,7 +130,8 @@ pub async fn new(args: NewArgs) -> Result<ExitCode> {
     }
     let session: Named = read(&body)?;
     if args.attach {
-        return attach::attach(AttachArgs::to(args.target, session.id)).await;
+        let attach = attach::attach(AttachArgs::to(args.target, session.id));
+        return Box::pin(attach).await;
     }
     print(session.name.as_bytes())
 }
