@@ -192,7 +192,7 @@ impl Link {
                 self.inbox.bytes.extend_from_slice(&scratch.input[..n]);
                 self.process_inbox(attachment, &mut scratch.output)?;
             }
-            self.outbox.send(&self.socket, &scratch.output)
+            self.outbox.send(&mut self.socket, &scratch.output)
         })
     }
 
@@ -211,7 +211,7 @@ impl Link {
             if self.inbox.ready && self.may_process() {
                 self.process_inbox(attachment, &mut scratch.output)?;
             }
-            self.outbox.send(&self.socket, &scratch.output)
+            self.outbox.send(&mut self.socket, &scratch.output)
         })?;
         self.end_input(attachment);
         Ok(())
@@ -289,7 +289,7 @@ impl Link {
         if let Some(question) = self.framing.are_you_there() {
             self.inbox.asked = true;
             out.extend_from_slice(question);
-            self.outbox.send(&self.socket, out)?;
+            self.outbox.send(&mut self.socket, out)?;
         }
         self.end_input(attachment);
         Ok(())
@@ -353,7 +353,7 @@ impl Link {
                 Item::Intent(_) | Item::Nothing => {}
             }
             bytes.drain(..used);
-            self.outbox.send(&self.socket, &out)?;
+            self.outbox.send(&mut self.socket, &out)?;
             if opened.is_some() {
                 return Ok(opened);
             }

@@ -15,7 +15,6 @@ mod scratch;
 mod socket;
 
 pub(crate) use framing::{Framing, Item};
-pub(crate) use open::granted;
 pub(crate) use socket::{Socket, Ways};
 
 use crate::Context;
