@@ -156,6 +156,7 @@ impl Server {
         let mut listener = Listener {
             auth: setup.auth,
             default_role: setup.role,
+            tls: tls.clone(),
             compression: setup.compression,
             ..Listener::new(target)
         };
