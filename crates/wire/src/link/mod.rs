@@ -104,6 +104,7 @@ async fn open(
         outbox: Outbox::default(),
         record: Box::new(Record::new(entry.visitor.peer)),
     });
+    link.record.received(link.inbox.waiting());
     let metrics = entry.visitor.context.metrics.clone();
     let opened = match link.hello(shutdown).await {
         Ok(open) => open::attach(entry.visitor, open).await.map_err(End::Fault),

@@ -137,6 +137,7 @@ impl Link {
                         Ok(more) => idle = !more,
                         Err(end) => {
                             // What came before the end is sent before it is told.
+                            self.record.sent(out.len());
                             self.outbox.send(&self.socket, out)?;
                             return Err(end);
                         }
