@@ -7,7 +7,7 @@ use crate::server::{listener_rules, listener_url, settings};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_handler::Echo;
-use anywire_model::{Io, Role};
+use anywire_model::Role;
 use anywire_session::Registry;
 use anywire_wire::admit::Options;
 use anywire_wire::{Admission, Context, Listener as Rules, Metrics};
@@ -55,7 +55,6 @@ async fn serve(config: &Config, listeners: Vec<Listener>, workers: &Workers) -> 
         vault: None,
         save: Box::new(|_| ()),
     }));
-    registry.describe(&config.default_service, Io::Handler);
     let metrics = Arc::<Metrics>::default();
     let shutdown = CancellationToken::new();
     let mut wires = JoinSet::new();

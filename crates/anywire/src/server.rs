@@ -20,12 +20,14 @@ use anywire_wire::{
     Admission, Compression, Context, Listener as Rules, Metrics, Protocol, Stderr, Target,
 };
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -94,16 +96,10 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     } = client::adopt(socket).context("adopting what the supervisor holds")?;
     let config: Config = serde_json::from_str(&config).context("reading the configuration")?;
     let programs = Arc::new(Programs::new(spawn.clone(), &config));
-    let registry = Registry::new(programs, settings(&config));
+    let registry = Registry::new(programs.clone(), settings(&config));
     adopt(&registry, orphans, &workers.handles());
-    let listeners: Vec<Listener> = listeners
-        .into_iter()
-        .map(|(name, fd)| Listener::from_parts(&name, fd))
-        .collect::<Result<_>>()?;
+    let listeners = take_listeners(listeners, &config)?;
     let admission = Arc::new(admission(&listeners, &config, vault));
-    for (name, service) in &config.services {
-        registry.describe(name, service.io);
-    }
     let metrics = Arc::<Metrics>::default();
     if epoch == 1 {
         announce(&listeners, &admission, &config);
@@ -134,10 +130,59 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
         ));
     }
     metrics.set_ready(true);
-    live(&spawn, &registry, &metrics).await;
+    // Whoever keeps something of the configuration subscribes.
+    let current = watch::Sender::new(Arc::new(config));
+    tokio::select! {
+        () = live(&spawn, &registry, &metrics) => {}
+        never = follow(&spawn, &registry, &programs, &current) => match never {},
+    }
     shutdown.cancel();
     wires.join_all().await;
     Ok(())
+}
+
+/// The listeners that the supervisor keeps. Those that the file has lost since are closed for this server.
+fn take_listeners(kept: Vec<(String, OwnedFd)>, config: &Config) -> Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    for (name, fd) in kept {
+        match Listener::from_parts(&name, fd, config)? {
+            Some(listener) => listeners.push(listener),
+            None => tracing::warn!(name, "the configuration has no such listener any more"),
+        }
+    }
+    Ok(listeners)
+}
+
+/// Takes over each configuration that comes after the first: services and limits for sessions to come. Sessions that
+/// live keep their rules, listeners theirs until the next start.
+async fn follow(
+    spawn: &Supervised,
+    registry: &Registry,
+    programs: &Programs,
+    current: &watch::Sender<Arc<Config>>,
+) -> Infallible {
+    let mut configs = spawn.configs();
+    while configs.changed().await.is_ok() {
+        let read = serde_json::from_str::<Config>(&configs.borrow_and_update());
+        let config = match read {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::error!(%error, "reading the new configuration");
+                continue;
+            }
+        };
+        if config.listeners != current.borrow().listeners {
+            tracing::warn!("listeners have changed: they do so when anywire is started again");
+        }
+        registry.set_settings(settings(&config));
+        programs.replace(&config);
+        tracing::info!(
+            services = config.services.len(),
+            "a new configuration is in force"
+        );
+        current.send_replace(Arc::new(config));
+    }
+    std::future::pending().await
 }
 
 /// Takes over the programs of an earlier server, spread over the workers.
@@ -166,18 +211,20 @@ pub(crate) fn settings(config: &Config) -> Settings {
     let policies = config.services.iter();
     Settings {
         services: policies
-            .map(|(name, service)| (name.clone(), Arc::new(policy(service))))
+            .map(|(name, service)| (name.clone(), Arc::new(policy(service, &config.limits))))
             .collect(),
         max_sessions: config.limits.sessions,
     }
 }
 
-fn policy(service: &runtime::Service) -> Policy {
+fn policy(service: &runtime::Service, limits: &file::Limits) -> Policy {
     Policy {
+        io: service.io,
         ttl: service.ttl.duration(),
         never_attached: service.never_attached.duration(),
         idle: service.idle.limit(),
         max_life: service.max_life.limit(),
+        first_size: service.size.0,
         size: match service.size_policy {
             file::SizePolicy::Owner => SizePolicy::Owner,
             file::SizePolicy::Smallest => SizePolicy::Smallest,
@@ -191,6 +238,7 @@ fn policy(service: &runtime::Service) -> Policy {
             file::Lag::Disconnect => Lag::Disconnect,
         },
         max_sessions: service.max_sessions.unwrap_or(usize::MAX),
+        max_attachments: limits.attachments,
     }
 }
 
@@ -217,7 +265,11 @@ pub(crate) fn listener_rules(rules: &runtime::Listener) -> Rules {
             telnet: silent.protocol == SilentProtocol::Telnet,
             after: silent.after.duration(),
         }),
-        compression: Compression::Auto,
+        compression: match rules.compression {
+            file::Compression::Auto => Compression::Auto,
+            file::Compression::Always => Compression::Always,
+            file::Compression::Never => Compression::Never,
+        },
         max_connections: rules.max_connections,
         max_per_address: rules.max_per_address,
     }

@@ -78,7 +78,7 @@ pub struct Service {
     /// Its name.
     pub name: String,
     /// What carries the bytes of its programs, as far as it is known.
-    pub io: Option<Io>,
+    pub io: Io,
 }
 
 /// What a new server must know of an old one's session; lies in the session's memory.
@@ -101,7 +101,6 @@ pub struct Registry(pub(crate) Arc<Table>);
 pub(crate) struct Table {
     spawn: Arc<dyn Spawn>,
     settings: RwLock<Settings>,
-    ios: Mutex<BTreeMap<String, Io>>,
     sessions: Mutex<Sessions>,
     pub(crate) counters: Counters,
     pub(crate) tasks: TaskTracker,
@@ -124,7 +123,6 @@ impl Registry {
         Self(Arc::new(Table {
             spawn,
             settings: RwLock::new(settings),
-            ios: Mutex::default(),
             sessions: Mutex::default(),
             counters: Counters::default(),
             tasks: TaskTracker::new(),
@@ -144,7 +142,7 @@ impl Registry {
         let order = Order {
             id,
             service: service.to_owned(),
-            size: options.size.unwrap_or_default(),
+            size: options.size.unwrap_or(policy.first_size),
         };
         let running = table.spawn.spawn(order).await?;
         tracing::info!(session = %id, name = reserved.name, service, pid = running.pid, "started");
@@ -160,21 +158,15 @@ impl Registry {
         Ok(session)
     }
 
-    /// Says what carries the bytes of a service's programs, for lists.
-    pub fn describe(&self, service: &str, io: Io) {
-        self.0.ios.lock().insert(service.to_owned(), io);
-    }
-
     /// The services that sessions can be made from, by name.
     #[must_use]
     pub fn services(&self) -> Vec<Service> {
-        let ios = self.0.ios.lock();
         let settings = self.0.settings.read();
-        let services = settings.services.keys();
+        let services = settings.services.iter();
         services
-            .map(|name| Service {
+            .map(|(name, policy)| Service {
                 name: name.clone(),
-                io: ios.get(name).copied(),
+                io: policy.io,
             })
             .collect()
     }

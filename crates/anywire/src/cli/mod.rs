@@ -20,7 +20,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve a program (your shell by default) to browsers and other clients
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Serve an echo: what comes in goes out
     Echo(echo::EchoArgs),
     Config(config::ConfigArgs),
@@ -30,6 +30,9 @@ enum Command {
     Completions(manual::CompletionsArgs),
     /// Write the manual pages to a folder, or print the first one
     Man(manual::ManArgs),
+    /// The process in which a supervisor has its configuration read again
+    #[command(name = serve::RELOAD, hide = true)]
+    Reload(Box<serve::ServeArgs>),
     /// The process that a supervisor starts
     #[command(name = server::COMMAND, hide = true)]
     Server(server::ServerArgs),
@@ -52,14 +55,18 @@ enum ClientCommand {
 #[must_use]
 pub fn run() -> ExitCode {
     let command = Cli::parse().command;
-    // These two know from elsewhere what to log.
-    if !matches!(command, Command::Serve(_) | Command::Server(_)) {
+    // These know from elsewhere what to log.
+    if !matches!(
+        command,
+        Command::Serve(_) | Command::Server(_) | Command::Reload(_)
+    ) {
         let level = std::env::var("ANYWIRE_LOG").ok();
         logging::start(LogFormat::Text, level.as_deref());
     }
     let result = match command {
-        Command::Serve(args) => serve::serve(args),
+        Command::Serve(args) => serve::serve(*args),
         Command::Echo(args) => echo::echo(args),
+        Command::Reload(args) => serve::reload(*args),
         Command::Config(args) => config::run(args),
         Command::Server(args) => server::run(args),
         Command::Completions(args) => manual::completions(&args, &Cli::command()),

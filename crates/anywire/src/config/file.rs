@@ -166,6 +166,9 @@ pub(crate) struct Listener {
     /// What becomes of standard error where there is one stream only
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stderr: Option<Stderr>,
+    /// Whether WebSocket messages are compressed for clients that offer it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) compression: Option<Compression>,
     /// Connections at the same time
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_connections: Option<usize>,
@@ -193,6 +196,7 @@ impl Listener {
             role: None,
             auth: None,
             stderr: None,
+            compression: None,
             max_connections: None,
             max_per_address: None,
             silent: None,
@@ -221,6 +225,19 @@ pub(crate) enum Stderr {
     Merge,
     /// It is not sent
     Drop,
+}
+
+/// Whether WebSocket messages are compressed for clients that offer it
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Compression {
+    /// For clients on other machines
+    #[default]
+    Auto,
+    /// For all
+    Always,
+    /// For none
+    Never,
 }
 
 /// A certificate: files, or one that is made at the start

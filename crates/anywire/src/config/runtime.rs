@@ -3,7 +3,7 @@
 //! Everything is decided: no default is left to the reader. What only the supervisor needs (the programs and their
 //! environment) goes to it as recipes and is not in here.
 
-use super::file::{Handler, Lag, Limits, Log, SizePolicy, Stderr, Token, User};
+use super::file::{Compression, Handler, Lag, Limits, Log, SizePolicy, Stderr, Token, User};
 use super::values::{Cells, Silent, Time};
 use crate::listener::ListenUrl;
 use anywire_model::{Io, Role};
@@ -80,6 +80,8 @@ pub(crate) struct Listener {
     pub(crate) auth: bool,
     /// What becomes of standard error on one stream.
     pub(crate) stderr: Stderr,
+    /// Whether WebSocket messages are compressed.
+    pub(crate) compression: Compression,
     /// Connections at the same time.
     pub(crate) max_connections: usize,
     /// Connections at the same time from one address.

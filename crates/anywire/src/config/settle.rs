@@ -48,6 +48,7 @@ pub(crate) fn fill(file: &mut File) {
         listener.role.get_or_insert(Role::Owner);
         listener.auth.get_or_insert(required);
         listener.stderr.get_or_insert_default();
+        listener.compression.get_or_insert_default();
         listener.max_connections.get_or_insert(connections);
         listener.max_per_address.get_or_insert(connections);
         listener.linger.get_or_insert(LISTENER_LINGER);
@@ -177,6 +178,7 @@ fn settle_listener(written: file::Listener, default_service: &str) -> Listener {
         role: written.role.unwrap_or(Role::Owner),
         auth: written.auth.unwrap_or(true),
         stderr: written.stderr.unwrap_or_default(),
+        compression: written.compression.unwrap_or_default(),
         max_connections: written.max_connections.unwrap_or(usize::MAX),
         max_per_address: written.max_per_address.unwrap_or(usize::MAX),
         silent: written.silent,

@@ -50,7 +50,9 @@ fn admit(context: &Context, request: Request<Body>) -> Result<Request<Body>, Pro
     let principal = context
         .admission
         .request(&parts, connection.peer, need, context.listener.auth);
-    context.metrics.judged(principal.as_ref().err());
+    if !matches!(principal, Ok(None)) {
+        context.metrics.judged(principal.as_ref().err());
+    }
     let principal = principal?;
     if let Some(principal) = principal {
         parts.extensions.insert(principal);

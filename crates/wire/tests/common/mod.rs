@@ -107,7 +107,10 @@ impl Server {
             grace_ms: 100,
         };
         let local = Local::new(BTreeMap::from([(service.clone(), recipe)])).unwrap();
-        let policy = Arc::new(Policy::new(Duration::from_secs(60)));
+        let policy = Arc::new(Policy {
+            io: setup.io,
+            ..Policy::new(Duration::from_secs(60))
+        });
         let settings = Settings {
             services: BTreeMap::from([(service.clone(), policy)]),
             max_sessions: 16,
@@ -131,7 +134,6 @@ impl Server {
         }));
         let metrics = Arc::<Metrics>::default();
         metrics.set_ready(true);
-        registry.describe(&service, setup.io);
         let target = if setup.shared {
             Target::Named {
                 name: "shared".to_owned(),
