@@ -109,7 +109,7 @@ async fn a_silent_client_may_be_taken_for_telnet() {
         listener.silent = Some(Silent {
             telnet: true,
             after: Duration::from_millis(100),
-        })
+        });
     };
     let server = setup.start().await;
     let mut client = auto(&server).await;
