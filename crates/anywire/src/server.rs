@@ -96,7 +96,9 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     let registry = Registry::new(programs.clone(), settings(&config));
     adopt(&registry, orphans, &workers.handles());
     let listeners = take_listeners(listeners, &config)?;
-    let access = Arc::new(Access::open(&listeners, &config, vault)?);
+    let kept = vault.load();
+    let save = Box::new(move |bytes: &[u8]| vault.save(bytes));
+    let access = Arc::new(Access::open(&listeners, &config, kept, save)?);
     let metrics = Arc::<Metrics>::default();
     if epoch == 1 {
         announce(&listeners, &access, &config);

@@ -102,14 +102,14 @@ impl Listener {
     }
 }
 
-/// What is spoken on a listener.
+/// What is spoken on a listener, above TLS if it has that.
 ///
 /// # Errors
 /// When this version does not speak it yet.
 pub(crate) fn protocol(url: &ListenUrl) -> Result<Protocol> {
-    match (url.scheme, url.tls) {
-        (Scheme::Http, false) => Ok(Protocol::Http),
-        (Scheme::Tcp, false) => Ok(Protocol::Raw),
+    match url.scheme {
+        Scheme::Http => Ok(Protocol::Http),
+        Scheme::Tcp => Ok(Protocol::Raw),
         _ => bail!("{url}: this version does not speak that yet"),
     }
 }
