@@ -5,6 +5,7 @@ use anywire_testkit::{Attach, Config, NativeClient, Server, flood, wait_until};
 use serde_json::Value;
 use std::fs::File;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 fn config() -> Config {
@@ -145,6 +146,15 @@ async fn a_url_and_a_code_are_as_good_as_the_socket() {
     server.stop().await;
 }
 
+/// Waits until a file has so many lines of the producer's.
+async fn until_lines(file: &Path, lines: u64) {
+    wait_until("a line for each byte", || {
+        let len = std::fs::metadata(file).expect("a file").len();
+        (len >= lines * flood::LINE).then_some(())
+    })
+    .await;
+}
+
 /// `attach` on pipes, while servers die: what goes in comes out, all of it and once, and the program's code is ours.
 #[tokio::test]
 async fn an_attached_command_survives_the_server() {
@@ -159,6 +169,7 @@ async fn an_attached_command_survives_the_server() {
         .expect("it runs");
     let mut stdin = attached.stdin.take().expect("a pipe");
     let mut lines = 1;
+    until_lines(&out, lines).await;
     for _ in 0..3 {
         stdin.write_all(&[b'x'; 700]).expect("input");
         lines += 700;
@@ -166,11 +177,7 @@ async fn an_attached_command_survives_the_server() {
         stdin.write_all(&[b'y'; 300]).expect("input");
         lines += 300;
         server.next_server(old).await;
-        wait_until("a line for each byte", || {
-            let len = std::fs::metadata(&out).expect("a file").len();
-            (len >= lines * flood::LINE).then_some(())
-        })
-        .await;
+        until_lines(&out, lines).await;
     }
     drop(stdin);
     let status = wait_until("its end", || attached.try_wait().ok().flatten()).await;
@@ -197,16 +204,13 @@ async fn logs_are_followed_across_the_server_s_death() {
         .spawn()
         .expect("it runs");
     let mut lines = 1;
+    until_lines(&out, lines).await;
     for _ in 0..3 {
         run(&server, &["send", name, &"x".repeat(800)]);
         lines += 800;
         let old = server.kill_server().await;
         server.next_server(old).await;
-        wait_until("a line for each byte", || {
-            let len = std::fs::metadata(&out).expect("a file").len();
-            (len >= lines * flood::LINE).then_some(())
-        })
-        .await;
+        until_lines(&out, lines).await;
     }
     run(&server, &["send", name, "--eof"]);
     let status = wait_until("its end", || follower.try_wait().ok().flatten()).await;
@@ -235,6 +239,11 @@ async fn a_new_session_is_joined_in_a_terminal() {
     terminal.see(r"ctrl-\ detaches").await;
     terminal.send("echo in''ner\r");
     terminal.see("inner").await;
+    // Its server dies; who types meanwhile is none the wiser.
+    let old = inner.kill_server().await;
+    terminal.send("echo aft''er\r");
+    inner.next_server(old).await;
+    terminal.see("after").await;
     terminal.send("\x1c");
     terminal.see("left:0").await;
     assert!(run(&inner, &["ls"]).contains("inside"));

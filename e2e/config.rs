@@ -1,7 +1,5 @@
 //! The configuration of the real binary: files, flags, listeners, and reading it again while everything runs.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use anywire_testkit::{Config, NativeClient, Server, processes, wait_until};
 use rustix::process::Signal;
 use std::fs;
@@ -24,14 +22,14 @@ impl Folder {
     fn new(name: &str) -> Self {
         let path =
             std::env::temp_dir().join(format!("anywire-config-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::create_dir_all(&path).expect("a folder for the test");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("a folder of our own");
         Self(path)
     }
 
     fn write(&self, text: &str) -> PathBuf {
         let path = self.0.join("anywire.yaml");
-        fs::write(&path, text).unwrap();
+        fs::write(&path, text).expect("a file in it");
         path
     }
 }
@@ -51,9 +49,9 @@ async fn run(runtime_dir: &Path, arguments: &[&str]) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    wait_until("the command's end", || child.try_wait().unwrap()).await;
-    child.wait_with_output().unwrap()
+        .expect("the binary starts");
+    wait_until("the command's end", || child.try_wait().expect("a child")).await;
+    child.wait_with_output().expect("its output")
 }
 
 /// What a `serve` says that does not start.
@@ -62,16 +60,20 @@ async fn refused(folder: &Folder, arguments: &[&str]) -> String {
     let output = run(&folder.0, &arguments).await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
+    String::from_utf8(output.stderr).expect("text")
 }
 
 /// A line of a program that speaks first.
 fn first_line(server: &Server, index: usize) -> String {
-    let address = server.urls()[index].strip_prefix("tcp://").unwrap();
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let address = server.urls()[index]
+        .strip_prefix("tcp://")
+        .expect("a tcp listener");
+    let stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
     let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).unwrap();
+    BufReader::new(stream)
+        .read_line(&mut line)
+        .expect("a line in time");
     line
 }
 
@@ -128,6 +130,42 @@ async fn the_schema_is_json_and_what_is_in_force_can_be_read_again() {
     let path = folder.write(&shown);
     let output = run(&folder.0, &["config", "check", path.to_str().unwrap()]).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}\n{shown}");
+}
+
+#[tokio::test]
+async fn the_file_then_the_environment_then_flags() {
+    let folder = Folder::new("precedence");
+    let path = folder.write(
+        "services: {a: {command: [sh], ttl: 1h, grace: 1s, max_life: 1d}}\nlog: {level: info}\n",
+    );
+    let mut command = Command::new(BINARY);
+    command
+        .args(["config", "show", "--ttl", "7s", "-c"])
+        .arg(&path)
+        .env("ANYWIRE_TTL", "8s")
+        .env("ANYWIRE_GRACE", "9s")
+        .env("ANYWIRE_PIPE", "1")
+        .env("ANYWIRE_NO_AUTH", "no")
+        .env("ANYWIRE_LISTEN", "tcp://127.0.0.1:0 http://127.0.0.1:0");
+    let shown = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    for line in [
+        "ttl: 7s",
+        "grace: 9s",
+        "max_life: 1d",
+        "io: pipe",
+        "required: true",
+        "level: info",
+        "- url: \"tcp://127.0.0.1:0\"",
+        "- url: \"http://127.0.0.1:0/\"",
+    ] {
+        assert!(
+            shown.lines().any(|shown| shown.trim() == line),
+            "{line}\n{shown}"
+        );
+    }
+    let output = command.env("ANYWIRE_LOG", "a=b=c").output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.starts_with("\"a=b=c\" is no filter of logs"), "{told}");
 }
 
 #[tokio::test]
@@ -255,6 +293,47 @@ async fn a_handler_is_a_service() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn a_program_starts_as_it_was_told() {
+    let folder = Folder::new("program");
+    let path = folder.write(
+        r#"
+services:
+  told:
+    command: [sh, -c, 'echo "$0 $TERM $PWD $A ${HOME-none} $(stty size)"; exec cat']
+    login: true
+    term: vt100
+    cwd: /usr
+    size: 100x30
+    env: {A: b}
+    keep_env: ["PA*"]
+"#,
+    );
+    let server = Config::new(BINARY)
+        .file(&path)
+        .listener("tcp://127.0.0.1:0")
+        .variable("HOME", "/nowhere")
+        .start();
+    let line = first_line(&server, 1);
+    assert_eq!(line.trim_end(), "-sh vt100 /usr b none 30 100");
+    server.stop().await;
+    // Flags say the same of the default service.
+    folder.write(
+        "services: {told: {command: [sh, -c, 'echo \"$0 $TERM $PWD $(stty size)\"; exec cat']}}\n",
+    );
+    let server = Config::new(BINARY)
+        .file(&path)
+        .listener("tcp://127.0.0.1:0")
+        .variable("ANYWIRE_LOGIN", "true")
+        .variable("ANYWIRE_TERM", "vt220")
+        .variable("ANYWIRE_CWD", "/usr")
+        .variable("ANYWIRE_SIZE", "90x20")
+        .start();
+    let line = first_line(&server, 1);
+    assert_eq!(line.trim_end(), "-sh vt220 /usr 20 90");
+    server.stop().await;
+}
+
 const SPEAKER: &str =
     "services: {speaker: {command: [sh, -c, 'echo WORD; exec cat'], io: pipe, ttl: 1h}}\n";
 
@@ -303,6 +382,29 @@ async fn a_hang_up_reads_the_file_again_and_leaves_sessions_alone() {
     assert_eq!(first_line(&server, 1), "after\n");
     live.send("and here\n");
     live.see("and here").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_in_json_tells_mistakes_in_json() {
+    let folder = Folder::new("json");
+    let good = format!("{}log: {{format: json}}\n", SPEAKER);
+    let path = folder.write(&good);
+    let server = Config::new(BINARY).file(&path).start();
+    folder.write(&good.replace("ttl", "tll"));
+    processes::signal(server.supervisor_pid(), Signal::HUP);
+    wait_until("the complaint", || {
+        server.log().contains("stays as it was").then_some(())
+    })
+    .await;
+    let log = fs::read_to_string(server.dir().join("log")).unwrap();
+    let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let events: Vec<serde_json::Value> = log.lines().map(line).collect();
+    let told = events[0]["message"].as_str().unwrap();
+    assert!(
+        told.contains("did you mean \"ttl\"?") && told.contains("^^^"),
+        "{told}"
+    );
     server.stop().await;
 }
 

@@ -28,7 +28,26 @@ const visible = (page) =>
       .join(' '),
   );
 
-export async function loginForm(browser, { base }) {
+/** The real server, its own answers: in by the code, out by the button. */
+async function signOut(browser, { base, code }) {
+  const context = await browser.newContext();
+  await check('signing out ends the cookie, and the form is back', async () => {
+    const page = await Page.open(context, `${base}#code=${code}&test`);
+    await page.state('connected');
+    const known = await page.page.evaluate(async () => (await fetch('api/login')).ok);
+    if (!known) return 'this server has no logout';
+    await page.page.click('[data-part=menu]');
+    await page.page.click('#drawer [data-part=logout]');
+    await page.page.waitForSelector('#login:not([hidden])', { timeout: PATIENCE });
+    expect((await page.page.evaluate(async () => (await fetch('api/sessions')).status)) === 401, 'still in');
+    return undefined;
+  });
+  await context.close();
+}
+
+export async function loginForm(browser, place) {
+  await signOut(browser, place);
+  const { base } = place;
   const context = await browser.newContext();
   await check('a server with passwords is asked for with name and password', async () => {
     const posted = [];

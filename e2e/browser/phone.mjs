@@ -2,6 +2,17 @@
 
 import { check, expect, Page, PATIENCE, until } from './harness.mjs';
 
+/** One finger from one height to another. */
+async function swipe(context, { page }, from, to) {
+  const cdp = await context.newCDPSession(page);
+  const touch = (type, y) =>
+    cdp.send('Input.dispatchTouchEvent', { type, touchPoints: y === undefined ? [] : [{ x: 150, y }] });
+  await touch('touchStart', from);
+  for (let step = 1; step <= 10; step += 1) await touch('touchMove', from + ((to - from) * step) / 10);
+  await touch('touchEnd');
+  await cdp.detach();
+}
+
 export async function phone(browser, { base, code }) {
   const context = await browser.newContext({
     viewport: { width: 390, height: 780 },
@@ -56,6 +67,41 @@ export async function phone(browser, { base, code }) {
     await page.see(/^\^\[OA\.$/);
     await page.page.keyboard.press('Control+C');
     await page.run(String.raw`printf '\033[?1l'`);
+  });
+  await check('a finger scrolls back, and turns the wheel for a program with the whole screen', async () => {
+    await page.run('clear; seq -f "row %g" 200; echo "all"" rows"');
+    await page.see(/^all rows$/);
+    const place = () =>
+      page.page.evaluate(() => {
+        const { baseY, viewportY } = globalThis.anywire.terminal.buffer.active;
+        return baseY - viewportY;
+      });
+    expect((await place()) === 0, 'it was not at the end');
+    await swipe(context, page, 200, 500);
+    await until(async () => (await place()) > 10, 'scrolling back');
+    await swipe(context, page, 600, 200);
+    await until(async () => (await place()) === 0, 'scrolling to the end');
+    await page.run('seq -f "row %g" 300 | less');
+    await page.see(/^:$/);
+    await swipe(context, page, 500, 200);
+    await page.see(/^row 6\d$/);
+    await page.type('q');
+    await page.run(String.raw`clear; printf '\033[?1000h\033[?1006h'; cat -vT`);
+    await page.page.waitForFunction(() => globalThis.anywire.terminal.modes.mouseTrackingMode !== 'none');
+    await swipe(context, page, 300, 400);
+    await page.see(/\^\[\[<64;\d+;\d+M/);
+    await page.page.keyboard.press('Control+C');
+    await page.run(String.raw`printf '\033[?1000l\033[?1006l'`);
+  });
+  await check('Paste pastes, marked as such for a program that asks', async () => {
+    await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+    await page.run(String.raw`clear; printf '\033[?2004h'; cat -vT`);
+    await page.page.waitForFunction(() => globalThis.anywire.terminal.modes.bracketedPasteMode);
+    await page.page.evaluate(() => navigator.clipboard.writeText('pasted'));
+    await tap('Paste');
+    await page.see(/\^\[\[200~pasted\^\[\[201~/);
+    await page.page.keyboard.press('Control+C');
+    await page.run(String.raw`printf '\033[?2004l'`);
   });
   await check('a tapped link asks before it opens', async () => {
     const opened = [];

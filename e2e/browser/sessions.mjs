@@ -78,6 +78,26 @@ export async function sessions(browser, { base, code }) {
     await page.run('echo "typed"" again"');
     await page.see(/^typed again$/);
   });
+  await check('one leaves a session in the middle of a flood, and the next one is whole', async () => {
+    const warnings = [];
+    page.page.on('console', (message) => message.type() === 'warning' && warnings.push(message.text()));
+    await page.page.click('[data-part=menu]');
+    await listed(page.page, second);
+    const next = () => page.page.evaluate(() => globalThis.anywire.connection.next);
+    for (let round = 0; round < 3; round += 1) {
+      const before = await next();
+      await page.run('seq 1 200000');
+      await page.page.waitForFunction((from) => globalThis.anywire.connection.next > from + 100_000, before);
+      await page.page.click(`${row(second)} [data-part=open]`);
+      await page.see(/^in the second$/);
+      expect(!(await page.lines()).some((line) => /^\d+$/.test(line)), 'lines of the other session');
+      await page.page.click(`${row(first)} [data-part=open]`);
+      await page.see(/^200000$/);
+    }
+    expect(warnings.length === 0, warnings[0]);
+    expect(page.complaints.length === 0, page.complaints[0]);
+    await page.page.click('[data-part=menu]');
+  });
   await check('the list is asked for only while it is open', async () => {
     let asked = 0;
     const count = (request) => (asked += /api\/sessions$/.test(request.url()) ? 1 : 0);
@@ -101,21 +121,11 @@ async function manage(context, base, { first, second }) {
   const page = await Page.open(context, `${base}#s=${first}&test`);
   await page.state('connected');
   await page.page.click('[data-part=menu]');
-  const renames = await page.page.evaluate(
-    async (id) => (await fetch(`api/sessions/${id}`, { method: 'PATCH' })).status !== 405,
-    first,
-  );
   await check('a session is renamed', async () => {
     await listed(page.page, second);
     await page.page.hover(row(second));
     await page.page.click(`${row(second)} [data-part=rename]`);
     await answer(page.page, 'night-build');
-    if (!renames) {
-      await page.page.waitForSelector('#drawer [role=alert]:not(:empty)', {
-        timeout: PATIENCE,
-      });
-      return 'this server cannot, and the page says so';
-    }
     await until(async () => (await listed(page.page, second)).name === 'night-build', 'the new name');
     await page.page.click(`${row(first)} [data-part=rename]`);
     await answer(page.page, 'day-build');
@@ -123,6 +133,13 @@ async function manage(context, base, { first, second }) {
       async () => (await page.page.textContent('[data-part=session]')) === 'day-build',
       'the new name of the session on the page',
     );
+  });
+  await check('a name that is taken is refused, and the list says why', async () => {
+    await page.page.click(`${row(first)} [data-part=rename]`);
+    await answer(page.page, 'night-build');
+    await page.page.waitForSelector('#drawer [role=alert]:not(:empty)', { timeout: PATIENCE });
+    expect((await listed(page.page, first)).name === 'day-build', 'it has the name of another session');
+    return page.page.textContent('#drawer [role=alert]');
   });
   await check('a session is ended after a question, and only after yes', async () => {
     await page.page.hover(row(second));

@@ -26,6 +26,7 @@ export class Drawer {
   #mayOwn = true;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asked = 0;
+  #failed = false;
 
   constructor(element: HTMLElement, button: HTMLElement, world: DrawerWorld) {
     this.#element = element;
@@ -83,7 +84,7 @@ export class Drawer {
       const sessions = await listSessions();
       if (asked !== this.#asked) return;
       this.#sessions = sessions;
-      this.#problem('');
+      if (!this.#failed) this.#problem('');
       this.#render();
     } catch (error) {
       if (asked === this.#asked) this.#complain(error);
@@ -142,12 +143,15 @@ export class Drawer {
   }
 
   async #change(action: () => Promise<void>): Promise<void> {
+    this.#failed = false;
     try {
       await action();
-      await this.refresh();
     } catch (error) {
+      // Stays until the next attempt, whatever the list says meanwhile.
+      this.#failed = true;
       this.#complain(error);
     }
+    await this.refresh();
   }
 
   #complain(error: unknown): void {

@@ -27,6 +27,7 @@ export function withCtrl(text: string): string {
 export interface KeyBarWorld {
   send(text: string): void;
   applicationKeys(): boolean;
+  paste(): void;
 }
 
 export class KeyBar {
@@ -41,6 +42,7 @@ export class KeyBar {
       const key = (event.target as Element).closest<HTMLElement>('[data-key]')?.dataset['key'];
       if (key === undefined) return;
       if (key === 'Control') return this.#arm(!this.#armed);
+      if (key === 'Paste') return world.paste();
       const ctrl = this.#armed;
       this.#arm(false);
       world.send(keyCode(key, ctrl, world.applicationKeys()));

@@ -3,8 +3,6 @@
  * page, and only by a click with Ctrl (or Command), or after a question where there are no such keys.
  */
 
-import type { ILinkHandler } from '@xterm/xterm';
-
 /** Longest address that is followed, in UTF-16 units. */
 const MAX_ADDRESS = 2048;
 
@@ -20,6 +18,13 @@ export interface LinkWorld {
   tell(text: string): void;
 }
 
+/** What xterm.js and its add-on for addresses call. */
+export interface LinkHandler {
+  activate(event: Pick<MouseEvent, 'ctrlKey' | 'metaKey'>, text: string): void;
+  hover(event: unknown, text: string): void;
+  leave(): void;
+}
+
 /** The address as the browser understands it, or undefined for one that is not followed. */
 export function safeAddress(text: string): string | undefined {
   if (text.length > MAX_ADDRESS || !URL.canParse(text)) return undefined;
@@ -29,7 +34,7 @@ export function safeAddress(text: string): string | undefined {
   return honest && (url.protocol === 'https:' || url.protocol === 'http:') ? url.href : undefined;
 }
 
-export function linkHandler(world: LinkWorld): ILinkHandler {
+export function linkHandler(world: LinkWorld): LinkHandler {
   return {
     activate(event, text) {
       const address = safeAddress(text);

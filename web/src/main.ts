@@ -20,6 +20,7 @@ import { StatusBar } from './status.js';
 import { TerminalView } from './terminal.js';
 import { plain } from './text.js';
 import { applyTheme, matchColours, onSystemTheme } from './theme.js';
+import { scrollByTouch } from './touch.js';
 import { followViewport } from './viewport.js';
 import { setAddress, Visit } from './visit.js';
 
@@ -35,6 +36,7 @@ const status = new StatusBar(byId('status'), () => void newSession(undefined));
 const keys = new KeyBar(byId('keys'), {
   send: (text) => terminal.send(text),
   applicationKeys: () => terminal.xterm.modes.applicationCursorKeysMode,
+  paste: () => void paste(),
 });
 const links = linkHandler({
   open: (address) => window.open(address, '_blank', 'noopener,noreferrer'),
@@ -165,6 +167,14 @@ async function copy(): Promise<void> {
   terminal.focus();
 }
 
+async function paste(): Promise<void> {
+  try {
+    terminal.paste(await navigator.clipboard.readText());
+  } catch {
+    status.notice('The browser does not let this page paste.');
+  }
+}
+
 /** A program asks for the clipboard: only to set it, only with permission, only while somebody looks. */
 async function programCopies(data: string): Promise<void> {
   const text = decodeOsc52(data);
@@ -198,6 +208,10 @@ async function main(): Promise<void> {
   setAddress({});
   followViewport();
   touch.addEventListener('change', () => showKeys(fragment.view));
+  scrollByTouch(byId('terminal'), {
+    rowHeight: () => terminal.rowHeight,
+    scroll: (lines, x, y) => terminal.scroll(lines, x, y),
+  });
   onSystemTheme(() => terminal.setTheme(applyTheme(settings.theme)));
   onWake(() => visit.connection?.nudge());
   addEventListener('hashchange', addressChanged);

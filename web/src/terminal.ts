@@ -4,8 +4,9 @@ import { FitAddon } from '@xterm/addon-fit';
 import { SearchAddon } from '@xterm/addon-search';
 import { Unicode11Addon } from '@xterm/addon-unicode11';
 import { WebLinksAddon } from '@xterm/addon-web-links';
-import { Terminal, type ILinkHandler, type ITheme } from '@xterm/xterm';
+import { Terminal, type ITheme } from '@xterm/xterm';
 import { letterbox } from './letterbox.js';
+import type { LinkHandler } from './links.js';
 import type { Io, Size } from './protocol.js';
 import { isFocusReport, swallowQueries } from './replies.js';
 
@@ -14,6 +15,8 @@ const MAX_COLS = 1000;
 const MAX_ROWS = 500;
 /** A window that is being dragged settles for this long before its size is told, in milliseconds. */
 const SETTLE = 100;
+/** Pixels by which a wheel turns in one go; xterm.js takes less than half of it for a part of a line. */
+const NOTCH = 120;
 const FONTS =
   'ui-monospace, "Cascadia Mono", "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace';
 
@@ -38,7 +41,7 @@ export interface TerminalOptions {
   scrollback: number;
   fontSize: number;
   theme: ITheme;
-  links: ILinkHandler;
+  links: LinkHandler;
 }
 
 export class TerminalView {
@@ -90,6 +93,7 @@ export class TerminalView {
 
   /** Puts an empty terminal in place of the present one; what that had not yet parsed is dropped. */
   renew(): void {
+    const { links } = this.#options;
     const focused = this.#parent.contains(document.activeElement);
     const old = this.#xterm as Terminal | undefined;
     const size = old === undefined ? {} : { cols: old.cols, rows: old.rows };
@@ -99,7 +103,7 @@ export class TerminalView {
     const xterm = (this.#xterm = this.#create(size));
     xterm.loadAddon((this.#fit = new FitAddon()));
     xterm.loadAddon((this.#search = new SearchAddon()));
-    xterm.loadAddon(new WebLinksAddon((event, text) => this.#link(event, text), this.#linkOptions()));
+    xterm.loadAddon(new WebLinksAddon(links.activate, links));
     xterm.loadAddon(new Unicode11Addon());
     xterm.unicode.activeVersion = '11';
     xterm.open(this.#parent);
@@ -156,6 +160,34 @@ export class TerminalView {
     this.#xterm.input(text);
   }
 
+  /** As if it had been pasted: marked as such where the program wants that. */
+  paste(text: string): void {
+    this.#xterm.paste(text);
+  }
+
+  /** Height of a row in CSS pixels. */
+  get rowHeight(): number {
+    const { element, rows } = this.#xterm;
+    return (element?.querySelector<HTMLElement>('.xterm-screen')?.offsetHeight ?? 0) / rows;
+  }
+
+  /** Scrolls, or turns the wheel at this place of the window where a program has the whole screen or the mouse. */
+  scroll(lines: number, clientX: number, clientY: number): void {
+    const { buffer, modes, element } = this.#xterm;
+    if (buffer.active.type === 'normal' && modes.mouseTrackingMode === 'none') {
+      return this.#xterm.scrollLines(lines);
+    }
+    const wheel = {
+      clientX,
+      clientY,
+      deltaY: NOTCH * Math.sign(lines),
+      bubbles: true,
+      cancelable: true,
+    };
+    // Not below, where the part that scrolls would take some of it.
+    for (let n = 0; n < Math.abs(lines); n += 1) element?.dispatchEvent(new WheelEvent('wheel', wheel));
+  }
+
   /** What is selected, or else what is on the screen. */
   text(): { text: string; selected: boolean } {
     const selection = this.#xterm.getSelection();
@@ -201,19 +233,6 @@ export class TerminalView {
     xterm.onTitleChange((title) => events.title(title));
     xterm.attachCustomKeyEventHandler((event) => !events.shortcut(event));
     this.#search.onDidChangeResults((found) => events.found(found.resultIndex, found.resultCount));
-  }
-
-  #link(event: MouseEvent, text: string): void {
-    // Plain addresses have no range that their handler wants.
-    this.#options.links.activate(event, text, { start: { x: 1, y: 1 }, end: { x: 1, y: 1 } });
-  }
-
-  #linkOptions(): ConstructorParameters<typeof WebLinksAddon>[1] {
-    const { hover, leave } = this.#options.links;
-    return {
-      hover: (event, text) => hover?.(event, text, { start: { x: 1, y: 1 }, end: { x: 1, y: 1 } }),
-      leave: (event, text) => leave?.(event, text, { start: { x: 1, y: 1 }, end: { x: 1, y: 1 } }),
-    };
   }
 
   /** Runs `action` between what was written before and what is written after. */

@@ -6,6 +6,7 @@ import { linkHandler, safeAddress } from '../src/links.js';
 import { credential, offered } from '../src/login.js';
 import { readSettings, writeSettings, type Store } from '../src/settings.js';
 import { commandOf } from '../src/shortcuts.js';
+import { LineCounter } from '../src/touch.js';
 
 test('only plain http and https addresses are followed', () => {
   assert.equal(safeAddress('https://example.org/a?b#c'), 'https://example.org/a?b#c');
@@ -41,9 +42,8 @@ test('a plain click follows nothing; Ctrl, Command or a yes does', async () => {
       modifier: 'Ctrl',
       tell: () => {},
     };
-    const range = { start: { x: 1, y: 1 }, end: { x: 1, y: 1 } };
-    linkHandler(world).activate(event as unknown as MouseEvent, 'https://example.org', range);
-    linkHandler(world).activate({ ctrlKey: true } as MouseEvent, 'javascript:alert(1)', range);
+    linkHandler(world).activate({ ctrlKey: false, metaKey: false, ...event }, 'https://example.org');
+    linkHandler(world).activate({ ctrlKey: true, metaKey: false }, 'javascript:alert(1)');
     await Promise.resolve();
     await Promise.resolve();
     assert.equal(opened.length, opens, JSON.stringify({ event, touch, yes }));
@@ -113,6 +113,15 @@ test('preferences survive, nonsense and a missing store do not hurt', () => {
   };
   assert.deepEqual(readSettings(none), { theme: 'auto', clipboard: false });
   writeSettings(none, { theme: 'dark', clipboard: true });
+});
+
+test('a finger scrolls by whole lines and loses none', () => {
+  const counter = new LineCounter();
+  const lines = [5, 5, 5, 5, -20, 0.5].map((pixels) => counter.lines(pixels, 10));
+  assert.deepEqual(lines, [0, 1, 0, 1, -2, 0]);
+  assert.equal(counter.lines(1e9, 10), 200);
+  assert.equal(counter.lines(-1e9, 10), -200);
+  assert.equal(counter.lines(50, 0), 0);
 });
 
 test('few keys are the page’s, all others the program’s', () => {

@@ -3,10 +3,11 @@
 
 use crate::config::runtime::{self, Certificate, Config};
 use crate::listener::{self, At, Listener, Place};
+use crate::server::listener_rules;
 use anyhow::{Context as _, Result};
-use anywire_wire::Admission;
 use anywire_wire::admit::{Name, Options, Rules, Save, Token, User};
 use anywire_wire::tls::{self, Tls};
+use anywire_wire::{self as wire, Admission};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -65,9 +66,19 @@ impl Access {
         Ok(access)
     }
 
-    /// The certificate of a listener.
-    pub(crate) fn tls(&self, rules: &runtime::Listener) -> Option<Arc<Tls>> {
-        self.find(rules.tls.as_ref()?)
+    /// A listener's rules, with its certificate.
+    pub(crate) fn secure(&self, rules: &runtime::Listener) -> wire::Listener {
+        let tls = rules.tls.as_ref().and_then(|written| self.find(written));
+        let (tls, offered_tls) = if rules.url.tls {
+            (tls, None)
+        } else {
+            (None, tls)
+        };
+        wire::Listener {
+            tls,
+            offered_tls,
+            ..listener_rules(rules)
+        }
     }
 
     fn find(&self, written: &Certificate) -> Option<Arc<Tls>> {

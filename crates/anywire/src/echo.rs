@@ -4,7 +4,7 @@ use crate::access::Access;
 use crate::config::file::Handler;
 use crate::config::{self, Config, Overlay};
 use crate::listener::{self, Listener};
-use crate::server::{listener_rules, listener_url, settings};
+use crate::server::{listener_url, settings};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_handler::Echo;
@@ -68,8 +68,7 @@ async fn serve(config: &Config, listeners: Vec<Listener>, workers: &Workers) -> 
             metrics: metrics.clone(),
             listener: Rules {
                 default_role: Role::Writer,
-                tls: access.tls(rules),
-                ..listener_rules(rules)
+                ..access.secure(rules)
             },
         };
         wires.spawn(anywire_wire::serve(

@@ -8,6 +8,7 @@ use crate::listener::{self, At, Listener, Scheme};
 use crate::{logging, runtime_dir, server, workers};
 use anyhow::{Context as _, Result};
 use anywire_process::supervisor::{self, Plan, Rules};
+use clap::builder::BoolishValueParser;
 use std::ffi::OsString;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -39,13 +40,13 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NAME", env = "ANYWIRE_SESSION_NAME")]
     session: Option<String>,
     /// Let everybody on this machine in, without the start code
-    #[arg(long, env = "ANYWIRE_NO_AUTH")]
+    #[arg(long, env = "ANYWIRE_NO_AUTH", value_parser = BoolishValueParser::new())]
     no_auth: bool,
     /// Let everybody in, also from other machines, without asking who they are
-    #[arg(long, env = "ANYWIRE_INSECURE_NO_AUTH")]
+    #[arg(long, env = "ANYWIRE_INSECURE_NO_AUTH", value_parser = BoolishValueParser::new())]
     insecure_no_auth: bool,
     /// Listen beyond this machine without TLS: everybody on the way can read and change everything
-    #[arg(long, env = "ANYWIRE_INSECURE_NO_TLS")]
+    #[arg(long, env = "ANYWIRE_INSECURE_NO_TLS", value_parser = BoolishValueParser::new())]
     insecure_no_tls: bool,
     /// The certificate chain (PEM) of listeners with TLS [default: one's own, made at the start]
     #[arg(long, value_name = "FILE", env = "ANYWIRE_CERT", requires = "key")]
@@ -60,10 +61,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "LEVEL", env = "ANYWIRE_LOG")]
     log: Option<String>,
     /// Give the program pipes instead of a terminal: standard output and error stay apart
-    #[arg(long, env = "ANYWIRE_PIPE")]
+    #[arg(long, env = "ANYWIRE_PIPE", value_parser = BoolishValueParser::new())]
     pipe: bool,
     /// Start the program as a login shell
-    #[arg(long, env = "ANYWIRE_LOGIN")]
+    #[arg(long, env = "ANYWIRE_LOGIN", value_parser = BoolishValueParser::new())]
     login: bool,
     /// Where the program starts [default: here]
     #[arg(long, value_name = "FOLDER", env = "ANYWIRE_CWD")]
@@ -165,13 +166,25 @@ fn reload_command(args: &ServeArgs, config: &Config) -> Vec<OsString> {
     if args.config.is_none() && !config.listeners.iter().any(has_files) {
         return Vec::new();
     }
-    let rest = std::env::args_os().skip(2);
-    std::iter::once(RELOAD.into()).chain(rest).collect()
+    let mut command: Vec<OsString> = vec![RELOAD.into()];
+    if config.log.format == LogFormat::Json && args.log_format.is_none() {
+        // A file that cannot be read cannot tell how its mistakes are to be told.
+        command.push("--log-format=json".into());
+    }
+    command.extend(std::env::args_os().skip(2));
+    command
 }
 
 /// Writes what a supervisor goes by, for it to take over.
 pub(crate) fn reload(args: ServeArgs) -> Result<ExitCode> {
-    let Settled { recipes, config } = args.settle()?;
+    let Settled { recipes, config } = match args.settle() {
+        Err(error) if args.log_format == Some(LogFormat::Json) => {
+            logging::start(LogFormat::Json, None);
+            tracing::error!("{error:#}");
+            return Ok(ExitCode::FAILURE);
+        }
+        settled => settled?,
+    };
     let rules = Rules {
         services: recipes,
         config: serde_json::to_string(&config).context("writing the configuration")?,
@@ -247,4 +260,30 @@ fn command_line(
         UnixListener::bind(&path).with_context(|| format!("listening on {}", path.display()))?;
     files.0.push(path);
     Ok(Listener::command_line(socket))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Args as _;
+
+    #[test]
+    fn every_flag_has_a_variable_and_both_are_documented() {
+        let docs = include_str!("../../../docs/config.md");
+        let command = ServeArgs::augment_args(clap::Command::new("serve"));
+        for argument in command
+            .get_arguments()
+            .filter(|argument| !argument.is_positional())
+        {
+            let variable = argument.get_env().expect("a variable").to_string_lossy();
+            assert!(docs.contains(&format!("`{variable}`")), "{variable}");
+            let long = argument.get_long().expect("a long name");
+            let short = argument.get_short().map(|short| format!("`-{short} "));
+            let known = docs.contains(&format!("`--{long}`"));
+            assert!(
+                known || short.is_some_and(|short| docs.contains(&short)),
+                "--{long}"
+            );
+        }
+    }
 }

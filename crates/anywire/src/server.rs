@@ -6,6 +6,7 @@ use crate::access::Access;
 use crate::config::Config;
 use crate::config::file::{self, Log, LogFormat};
 use crate::config::runtime;
+use crate::config::values::SilentProtocol;
 use crate::listener::{self, At, ListenUrl, Listener, Scheme};
 use crate::logging;
 use crate::programs::Programs;
@@ -115,10 +116,7 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
             admission: access.admission.clone(),
             metrics: metrics.clone(),
             listener: match rules {
-                Some(rules) => Rules {
-                    tls: access.tls(rules),
-                    ..listener_rules(rules)
-                },
+                Some(rules) => access.secure(rules),
                 None => command_line_rules(&config),
             },
         };
@@ -208,19 +206,20 @@ pub(crate) fn settings(config: &Config) -> Settings {
     let policies = config.services.iter();
     Settings {
         services: policies
-            .map(|(name, service)| (name.clone(), Arc::new(policy(service))))
+            .map(|(name, service)| (name.clone(), Arc::new(policy(service, &config.limits))))
             .collect(),
         max_sessions: config.limits.sessions,
     }
 }
 
-fn policy(service: &runtime::Service) -> Policy {
+fn policy(service: &runtime::Service, limits: &file::Limits) -> Policy {
     Policy {
         io: service.io,
         ttl: service.ttl.duration(),
         never_attached: service.never_attached.duration(),
         idle: service.idle.limit(),
         max_life: service.max_life.limit(),
+        first_size: service.size.0,
         size: match service.size_policy {
             file::SizePolicy::Owner => SizePolicy::Owner,
             file::SizePolicy::Smallest => SizePolicy::Smallest,
@@ -234,6 +233,7 @@ fn policy(service: &runtime::Service) -> Policy {
             file::Lag::Disconnect => Lag::Disconnect,
         },
         max_sessions: service.max_sessions.unwrap_or(usize::MAX),
+        max_attachments: limits.attachments,
     }
 }
 
@@ -255,12 +255,18 @@ pub(crate) fn listener_rules(rules: &runtime::Listener) -> Rules {
             file::Stderr::Merge => Stderr::Merge,
             file::Stderr::Drop => Stderr::Drop,
         },
+        linger: rules.linger.limit(),
+        silent: rules.silent.map(|silent| anywire_wire::Silent {
+            telnet: silent.protocol == SilentProtocol::Telnet,
+            after: silent.after.duration(),
+        }),
         compression: match rules.compression {
             file::Compression::Auto => Compression::Auto,
             file::Compression::Always => Compression::Always,
             file::Compression::Never => Compression::Never,
         },
         tls: None,
+        offered_tls: None,
         max_connections: rules.max_connections,
         max_per_address: rules.max_per_address,
     }

@@ -1,11 +1,14 @@
 //! How the sessions of a service live: how long, how large, and what becomes of slow viewers.
 
 use crate::attach::Lag;
-use anywire_model::Io;
+use anywire_model::{Io, Size};
 use std::time::Duration;
 
 /// How long a client that counts its input may be away, whatever the service says.
 const RESUME: Duration = Duration::from_secs(60);
+
+/// Attachments that one session may have unless its service says otherwise.
+const ATTACHMENTS: usize = 256;
 
 /// How sessions of a service live.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +23,16 @@ pub struct Policy {
     pub idle: Option<Duration>,
     /// How long it lives at all; without one for ever.
     pub max_life: Option<Duration>,
+    /// The terminal's size until a client says how large its window is.
+    pub first_size: Size,
     /// Whose window is the terminal's size.
     pub size: SizePolicy,
     /// What happens to attachments that do not keep up and may not slow the program.
     pub lag: Lag,
     /// The most sessions of this service that there may be.
     pub max_sessions: usize,
+    /// The most attachments that one of them may have.
+    pub max_attachments: usize,
 }
 
 impl Policy {
@@ -38,9 +45,11 @@ impl Policy {
             never_attached: RESUME,
             idle: None,
             max_life: None,
+            first_size: Size::DEFAULT,
             size: SizePolicy::default(),
             lag: Lag::Resync,
             max_sessions: usize::MAX,
+            max_attachments: ATTACHMENTS,
         }
     }
 

@@ -142,7 +142,7 @@ impl Registry {
         let order = Order {
             id,
             service: service.to_owned(),
-            size: options.size.unwrap_or_default(),
+            size: options.size.unwrap_or(policy.first_size),
         };
         let running = table.spawn.spawn(order).await?;
         tracing::info!(session = %id, name = reserved.name, service, pid = running.pid, "started");

@@ -20,8 +20,6 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-/// Attachments that one session may have.
-const ATTACHMENTS: usize = 256;
 /// How long a program waits for a client that had typed, after a crash or a lost connection, before the ring drops what
 /// that client may not have.
 const HOLD: Duration = Duration::from_secs(2);
@@ -62,8 +60,8 @@ pub(crate) struct Inner {
     pub(crate) running: Running,
     pub(crate) name: Mutex<Arc<str>>,
     pub(crate) title: Mutex<Title>,
-    policy: Arc<Policy>,
-    state: Mutex<State>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) state: Mutex<State>,
     /// How far the ring may be filled before a checkpoint is needed.
     checkpoint_limit: AtomicU64,
     door: Door,
@@ -77,9 +75,9 @@ pub(crate) struct State {
     size: Size,
     pub(crate) counts: Counts,
     /// Since when nobody is attached.
-    alone_since: Option<Instant>,
+    pub(crate) alone_since: Option<Instant>,
     /// How long nobody may be attached: longer at the beginning and after a crash than later.
-    alone_for: Duration,
+    pub(crate) alone_for: Duration,
     ended_at: Option<Instant>,
     /// When anything last went in or out, as far as anybody has looked, and where output was then.
     pub(crate) active: (Instant, Offset),
@@ -185,8 +183,9 @@ impl Session {
     pub fn attach(&self, options: Attach) -> Result<Attachment, AttachError> {
         let inner = &self.0;
         let mut state = inner.state.lock();
-        if state.seats.len() == ATTACHMENTS {
-            return Err(AttachError::Busy(ATTACHMENTS));
+        let most = inner.policy.max_attachments;
+        if state.seats.len() >= most {
+            return Err(AttachError::Busy(most));
         }
         let head = inner.running.log.head();
         let (cursor, keyframe) = inner.entry(options.start, head);
@@ -255,16 +254,6 @@ impl Session {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.0.running.log.exit().is_some()
-    }
-}
-
-impl State {
-    fn idle(&self, head: Offset) -> Duration {
-        if self.active.1 == head {
-            self.active.0.elapsed()
-        } else {
-            Duration::ZERO
-        }
     }
 }
 
@@ -452,21 +441,6 @@ impl Inner {
                 Ok(Applied::Done)
             }
         }
-    }
-
-    /// Somebody without a seat acts: the session is in use, and whoever did may be back.
-    pub(crate) fn visited(&self) {
-        let mut state = self.state.lock();
-        state.active.0 = Instant::now();
-        if state.alone_since.is_some() {
-            state.alone_since = Some(Instant::now());
-            state.alone_for = self.policy.resumable_ttl();
-        }
-    }
-
-    /// The terminal takes this size, whoever sits before it.
-    pub(crate) fn resize_to(&self, size: Size) {
-        self.set_size(&mut self.state.lock(), size);
     }
 
     pub(crate) fn input_taken(&self, client: u64) -> u64 {

@@ -2,16 +2,46 @@
 
 use crate::attach::{Applied, Refused};
 use crate::screen::{Picture, Screen};
-use crate::session::Session;
+use crate::session::{Inner, Session, State};
 use anywire_model::{ExitReason, Intent, Io, Offset, Role};
 use anywire_process::InputError;
 use std::ops::Range;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long the keeper of a screen that is overrun with questions is left alone.
 const AGAIN: Duration = Duration::from_millis(10);
 
+impl State {
+    /// Since when nothing went in or out.
+    pub(crate) fn idle(&self, head: Offset) -> Duration {
+        if self.active.1 == head {
+            self.active.0.elapsed()
+        } else {
+            Duration::ZERO
+        }
+    }
+}
+
+impl Inner {
+    /// Somebody without a seat acts: the session is in use, and whoever did may be back.
+    pub(crate) fn visited(&self) {
+        let mut state = self.state.lock();
+        state.active.0 = Instant::now();
+        if state.alone_since.is_some() {
+            state.alone_since = Some(Instant::now());
+            state.alone_for = self.policy.resumable_ttl();
+        }
+    }
+}
+
 impl Session {
+    /// Somebody without a seat uses it: from now on it lives unattended as long as one that was attached to, and not
+    /// only until the first attachment is overdue.
+    pub fn touch(&self) {
+        self.0.visited();
+    }
+
     /// The offsets of the output that is kept.
     #[must_use]
     pub fn extent(&self) -> Range<Offset> {
@@ -51,7 +81,7 @@ impl Session {
                 Err(InputError::Full) => return Ok(Applied::Taken(0)),
                 Err(InputError::Closed) => return Err(Refused::InputClosed),
             },
-            Intent::Resize(size) => self.0.resize_to(size),
+            Intent::Resize(size) => self.0.set_size(&mut self.0.state.lock(), size),
             Intent::Signal(signal) => control.signal(signal),
             Intent::CloseInput => control.close_input(),
             Intent::Kill => control.kill(ExitReason::KilledBy { by: by.to_owned() }),

@@ -2,9 +2,10 @@
 
 mod kit;
 
-use anywire_model::{Intent, Io, Role, Signal, Size};
+use anywire_model::{ExitReason, Intent, Io, Role, Signal, Size};
 use anywire_session::{Applied, Create, Output, Refused, RenameError, Start};
 use kit::{Script, Told, next, options, registry, session};
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_new_name_holds_and_outlives_the_server() {
@@ -133,4 +134,23 @@ async fn bytes_begin_at_the_oldest_one_kept_without_a_picture() {
     let output = next(&mut attachment, &mut bytes, 100).await;
     assert!(matches!(output, Output::Bytes { offset, .. } if offset == extent.start));
     assert_eq!(bytes, kit::reference(extent.start, bytes.len()));
+}
+
+/// A session that was made on request, and that nobody ever attaches to, lives as long as its service says.
+#[tokio::test(start_paused = true)]
+async fn what_is_used_without_a_seat_is_not_overdue() {
+    let (registry, used, script) = session(64 << 10, Io::Pty).await;
+    let swept = registry.clone();
+    let ended = async |limit: u64| {
+        let sweep = tokio::time::timeout(Duration::from_secs(limit), swept.sweep());
+        assert!(sweep.await.is_err());
+        !script.told().is_empty()
+    };
+    used.touch();
+    assert!(!ended(500).await);
+    used.act(Role::Writer, "w", Intent::Resize(Size::DEFAULT))
+        .unwrap();
+    assert!(!ended(500).await);
+    assert!(ended(200).await);
+    assert_eq!(script.told()[0], Told::Kill(ExitReason::Idle));
 }

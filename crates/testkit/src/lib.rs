@@ -7,11 +7,13 @@
 pub mod flood;
 mod native;
 pub mod processes;
+mod pty;
 mod server;
 mod tcp;
 mod wait;
 
 pub use native::{Attach, Exit, NativeClient};
+pub use pty::Pty;
 pub use server::{Config, Server};
 pub use tcp::TcpClient;
 pub use wait::{DEADLINE, Rng, rounds, wait_until};

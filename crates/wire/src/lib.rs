@@ -1,14 +1,16 @@
 //! Network bytes to intents: everything between a socket and a session.
 //!
 //! Reading order, which is the way of a connection: [`serve`] runs a listener (`listen`), whose connections are judged
-//! (`admit`), perhaps behind TLS (`tls`), and speak raw bytes (`tcp`) or HTTP (`http`), perhaps upgraded to WebSocket (`ws`). Either way they end in
-//! `link`, the one pump that moves bytes between a socket and an attachment, and which knows only messages and a
+//! (`admit`), perhaps behind TLS (`tls`), and speak raw bytes (`tcp`), `telnet` or HTTP (`http`), perhaps upgraded to
+//! WebSocket (`ws`), or whatever they turn out to speak (`auto`). Either way they end in `link`, the one pump that moves
+//! bytes between a socket and an attachment, and which knows only messages and a
 //! `dialect` that gives them a meaning.
 //!
 //! The caller binds sockets, owns worker runtimes and the shutdown token; this crate spawns one task per connection
 //! and tracks it.
 
 pub mod admit;
+mod auto;
 mod dialect;
 mod http;
 mod limits;
@@ -17,18 +19,21 @@ mod listen;
 pub mod metrics;
 mod peer;
 mod tcp;
+mod telnet;
 #[cfg(test)]
 mod testing;
 pub mod tls;
 mod ws;
 
 pub use admit::Admission;
+pub use auto::Silent;
 pub use listen::{Bound, Listening, Protocol, serve};
 pub use metrics::Metrics;
 
 use anywire_model::Role;
 use anywire_session::Registry;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What every connection of a listener is given.
 #[derive(Clone, Debug)]
@@ -54,6 +59,11 @@ pub struct Listener {
     pub auth: bool,
     /// What becomes of standard error where there is one stream only.
     pub stderr: Stderr,
+    /// How long output flows on a wire without frames once the client has ended its input; without, to the
+    /// program's end, or for five seconds in a session that others share.
+    pub linger: Option<Duration>,
+    /// What a client is taken for that says nothing, on a listener that tells by the first bytes; without, it is closed.
+    pub silent: Option<Silent>,
     /// Whether WebSocket messages are compressed for clients that offer it.
     pub compression: Compression,
     /// Connections at the same time; more are told that the listener is busy.
@@ -62,6 +72,8 @@ pub struct Listener {
     pub max_per_address: usize,
     /// Its certificate, if it is enciphered. UNIX sockets never are.
     pub tls: Option<Arc<tls::Tls>>,
+    /// The certificate for clients that begin with TLS on a port for everything which is not enciphered as such.
+    pub offered_tls: Option<Arc<tls::Tls>>,
 }
 
 impl Listener {
@@ -73,10 +85,13 @@ impl Listener {
             default_role: Role::Viewer,
             auth: true,
             stderr: Stderr::Merge,
+            linger: None,
+            silent: None,
             compression: Compression::Auto,
             max_connections: usize::MAX,
             max_per_address: usize::MAX,
             tls: None,
+            offered_tls: None,
         }
     }
 }

@@ -25,6 +25,10 @@ pub(crate) const HEADER_BYTES: usize = 16 * 1024;
 pub(crate) const BODY_BYTES: usize = 4 * 1024;
 /// From the header of a request to the end of its body.
 pub(crate) const BODY: Duration = Duration::from_secs(10);
+/// How long a client that asked over HTTP may take nothing of the answer.
+pub(crate) const WRITE: Duration = Duration::from_secs(30);
+/// To show by the first bytes what is spoken, where several things may be.
+pub(crate) const FIRST_BYTES: Duration = Duration::from_secs(10);
 /// Bytes of input in one request.
 pub(crate) const INPUT_BYTES: usize = 1024 * 1024;
 /// How long a request with input may take: the body to come, and the program to take it.
@@ -41,6 +45,10 @@ pub(crate) const UNDECIDED: Duration = Duration::from_millis(500);
 pub(crate) const PING: Duration = Duration::from_secs(25);
 /// Pings without any sign of life after which a peer is dead.
 pub(crate) const PING_MISSES: u8 = 2;
+/// How long the kernel lets a raw connection be silent before it looks whether the peer is there.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// Between two such looks; after nine without an answer the peer is gone.
+pub(crate) const KEEP_ALIVE_PROBE: Duration = Duration::from_secs(10);
 /// Bytes of a WebSocket message.
 pub(crate) const MESSAGE: usize = 1024 * 1024;
 /// Output bytes that are asked for at once: with a dialect's prefix they still fit a short frame header.
@@ -53,14 +61,27 @@ pub(crate) const OUTBOX: usize = 64 * 1024;
 pub(crate) const READ: usize = 64 * 1024;
 /// How long a peer may take nothing of what it is told last.
 pub(crate) const FLUSH: Duration = Duration::from_secs(60);
+/// How long the system of a telnet client that ended its side may take to say that nobody is there any more.
+pub(crate) const ANSWER: Duration = Duration::from_millis(500);
 /// How long a peer may keep its side open after ours is closed.
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
+/// How long output flows to a raw client that has ended its input in a session that goes on without it, unless the
+/// listener says otherwise.
+pub(crate) const LINGER_SHARED: Duration = Duration::from_secs(5);
+/// The same for a client that was turned away.
+pub(crate) const LINGER_REFUSED: Duration = Duration::from_secs(1);
 /// The same when the server stops.
 pub(crate) const LINGER_SHUTDOWN: Duration = Duration::from_secs(1);
 /// To type a line of the login.
 pub(crate) const PROMPT: Duration = Duration::from_secs(30);
 /// Bytes of a line of the login: a password, a token.
 pub(crate) const PROMPT_LINE: usize = 128;
+/// Bytes of a line in the menu of sessions.
+pub(crate) const MENU_LINE: usize = 256;
+/// To choose in it.
+pub(crate) const MENU: Duration = Duration::from_secs(300);
+/// Lines that may be typed in it.
+pub(crate) const MENU_LINES: u32 = 1000;
 /// Tries on one connection.
 pub(crate) const PROMPT_TRIES: u32 = 3;
 /// How long a password may wait to be checked.

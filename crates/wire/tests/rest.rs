@@ -75,6 +75,18 @@ async fn create(server: &Server) -> String {
     value(&made)["id"].as_str().unwrap().to_owned()
 }
 
+/// The description of the API names each key of an answer, and no other.
+fn described(schema: &str, answer: &Value) {
+    let api: Value = serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap();
+    let written = &api["components"]["schemas"][schema]["properties"];
+    let keys =
+        |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+    let (mut written, mut served) = (keys(written), keys(answer));
+    written.sort();
+    served.sort();
+    assert_eq!(written, served, "{schema}");
+}
+
 /// Reads the whole output, which also waits for the end.
 async fn follow(server: &Server, key: &str, words: &str) -> (Response, String, String) {
     let line = format!("GET /{key}/output?follow=1{words}");
@@ -101,6 +113,7 @@ async fn a_session_is_made_named_and_ended() {
     );
     assert_eq!(session["size"], json!({"cols": 100, "rows": 30}));
     assert!(session["idle_ms"].is_u64() && session["title"].is_null());
+    described("Session", &session);
     assert_eq!(value(&get(&server, "/one").await)["id"], id);
     let list = value(&get(&server, "").await);
     assert_eq!(
@@ -405,6 +418,7 @@ async fn the_screen_is_text_or_json() {
     let json_wanted = [("Accept", "application/json")];
     let answer = ask(&server, &format!("GET {path}?cells=1"), &json_wanted, "").await;
     let screen = value(&answer);
+    described("Screen", &screen);
     assert_eq!(screen["rows"], json!(["go", "red and", "plain", ""]));
     assert_eq!(screen["title"], "title");
     assert_eq!(
@@ -490,6 +504,7 @@ async fn the_figures_are_told() {
         ("anywire_attachments_total{wire=\"rest\"}", 1.0),
         ("anywire_received_bytes_total{wire=\"tcp\"}", 5.0),
         ("anywire_sent_bytes_total{wire=\"tcp\"}", 5.0),
+        ("anywire_received_bytes_total{wire=\"rest\"}", 3.0),
         ("anywire_sent_bytes_total{wire=\"rest\"}", 3.0),
         ("anywire_auth_total{result=\"origin\"}", 1.0),
         ("anywire_lag_actions_total{action=\"drop\"}", 0.0),

@@ -57,8 +57,11 @@ enum ClientCommand {
 #[must_use]
 pub fn run() -> ExitCode {
     let command = Cli::parse().command;
-    // These two know from elsewhere what to log.
-    if !matches!(command, Command::Serve(_) | Command::Server(_)) {
+    // These know from elsewhere what to log.
+    if !matches!(
+        command,
+        Command::Serve(_) | Command::Server(_) | Command::Reload(_)
+    ) {
         let level = std::env::var("ANYWIRE_LOG").ok();
         logging::start(LogFormat::Text, level.as_deref());
     }

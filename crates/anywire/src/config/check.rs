@@ -2,7 +2,7 @@
 
 use super::file::{Auth, File, Listener, Service, Tls};
 use super::read::Step;
-use crate::listener::{At, Scheme};
+use crate::listener::{At, ListenUrl, Scheme};
 use anywire_model::SessionId;
 use anywire_wire::admit::{self, Name};
 use std::collections::HashSet;
@@ -41,9 +41,10 @@ pub(crate) fn check(file: &File) -> Complaints {
         let index = index.to_string();
         check_listener(&mut complaints, &index, listener, file);
         check_exposure(&mut complaints, &index, listener, &file.auth);
-        let free = matches!(&listener.url.at, At::Localhost(0) | At::Name(_, 0))
-            || matches!(&listener.url.at, At::Address(address) if address.port() == 0);
-        if !free && !taken.insert(format!("{:?}", listener.url.at)) {
+        if !places(&listener.url)
+            .into_iter()
+            .all(|place| taken.insert(place))
+        {
             let what = format!(
                 "another listener has this address already: {}",
                 listener.url
@@ -64,6 +65,22 @@ pub(crate) fn check(file: &File) -> Complaints {
         complaints.add(&["log", "level"], what);
     }
     complaints
+}
+
+/// What a listener takes that no other can have. A port of the kernel's choice is always another one.
+fn places(url: &ListenUrl) -> Vec<String> {
+    match &url.at {
+        At::Path(path) => vec![path.display().to_string()],
+        At::Name(_, 0) => Vec::new(),
+        At::Name(name, port) => vec![format!("{name}:{port}")],
+        At::Localhost(_) | At::Address(_) => {
+            let addresses = url.addresses().unwrap_or_default().into_iter();
+            addresses
+                .filter(|address| address.port() != 0)
+                .map(|address| address.to_string())
+                .collect()
+        }
+    }
 }
 
 fn is_name(name: &str, max: usize) -> bool {

@@ -79,9 +79,27 @@ fn slurp(path: &Path) -> Result<String> {
     })
 }
 
-/// Reads a text, for fuzzing: no panic, and no more work than its length is worth.
+/// Reads a text, for fuzzing: no panic, no more work than its length is worth, and what is shown of what was read is
+/// read as the same.
+///
+/// # Panics
+/// When that is not so.
 pub fn fuzz(text: &str) {
-    let _ = parse("fuzz", text, &Overlay::default()).map_err(|problems| problems.to_string());
+    let none = Overlay::default();
+    let file = match parse("fuzz", text, &none) {
+        Ok(file) => file,
+        Err(problems) => return drop(problems.to_string()),
+    };
+    let (Ok(shown), true) = (
+        show(&file),
+        file.auth.users.is_empty() && file.auth.tokens.is_empty(),
+    ) else {
+        return;
+    };
+    match parse("shown", &shown, &none) {
+        Ok(again) => assert_eq!(again, file),
+        Err(problems) => panic!("{problems}\n{shown}"),
+    }
 }
 
 fn parse(name: &str, text: &str, overlay: &Overlay) -> Result<File, Problems> {

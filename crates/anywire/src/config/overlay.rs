@@ -138,6 +138,7 @@ impl Overlay {
         };
         match (first.as_str(), &section.kind, path.get(1)) {
             ("listeners", ..) => !self.listen.is_empty(),
+            ("log", ..) => self.log_level.is_some(),
             ("tls", ..) => self.cert.is_some() || self.key.is_some(),
             ("services", Kind::Map(services), Some(Step::Key(name))) => {
                 !services.iter().any(|(key, _)| key.name == *name)

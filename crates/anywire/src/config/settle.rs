@@ -20,8 +20,8 @@ const NEVER_ATTACHED: Time = Time::secs(60);
 pub(crate) const GRACE: Time = Time::secs(5);
 /// How long children may hold a piped program's output.
 const LINGER: Time = Time::secs(1);
-/// How long output flows after a client's half-close.
-const LISTENER_LINGER: Time = Time::secs(5);
+/// How long output flows after a client's half-close: until the program ends.
+const LISTENER_LINGER: Time = Time::NEVER;
 /// The terminal's type.
 const TERM: &str = "xterm-256color";
 /// Where programs are looked for when no `PATH` says it.

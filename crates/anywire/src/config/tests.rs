@@ -254,6 +254,10 @@ fn what_does_not_go_together_is_told_at_its_place() {
             "a.yaml:1:47: another listener has this address already: http://127.0.0.1:1/",
         ),
         (
+            "listeners: [{url: 'http://localhost:1'}, {url: 'tcp://127.0.0.1:1'}]",
+            "a.yaml:1:48: another listener has this address already: tcp://127.0.0.1:1",
+        ),
+        (
             "listeners: [{url: 'tcp://127.0.0.1:1', tls: {self_signed: true}}]",
             "a.yaml:1:40: tcp://127.0.0.1:1 has no TLS: use https, tcps, telnets, framed+tls or autos",
         ),
@@ -393,6 +397,28 @@ fn anchors_and_merges_work_and_do_not_explode() {
     assert!(bad("a: &a [*a]").contains("this is no YAML") || bad("a: &a [*a]").contains("part of"));
     assert!(bad(&format!("a: {0}{1}", "[".repeat(50), "]".repeat(50))).contains("nested too deep"));
     assert!(bad(&format!("a: {}", "[".repeat(5000))).contains("this is no YAML"));
+    for large in [
+        "[".repeat(FILE_MAX),
+        "{".repeat(FILE_MAX),
+        "- ".repeat(FILE_MAX / 2),
+        "? ".repeat(FILE_MAX / 2),
+        (0..24_000).map(|n| format!("k{n}: *a\n")).collect(),
+        (0..24_000).map(|n| format!("k{n}: {n}\n")).collect(),
+        (0..24_000).map(|n| format!("&a{n} k{n}: {n}\n")).collect(),
+        format!(
+            "services: {{a: {{env: {{{}}}}}}}",
+            (0..20_000)
+                .map(|n| format!("k{n}: ~, "))
+                .collect::<String>()
+        ),
+        format!(
+            "listeners: [{}]",
+            "{url: 'tcp://127.0.0.1:1?a=b'},".repeat(10_000)
+        ),
+    ] {
+        let large = &large[..large.len().min(FILE_MAX)];
+        assert!(!bad(large).is_empty());
+    }
     assert!(bad(&"#".repeat(FILE_MAX + 1)).contains("more than a configuration may have"));
 }
 
@@ -423,6 +449,22 @@ fn what_is_shown_is_read_as_the_same() {
         again.unwrap_or_else(|problems| panic!("{problems}\n{shown}")),
         file
     );
+}
+
+proptest! {
+    #[test]
+    fn any_text_survives_being_shown(text: String, name in "[A-Z_]{1,8}") {
+        let text = text.replace('\0', "");
+        let overlay = Overlay {
+            command: vec!["sh".into(), "-c".into(), text.clone()],
+            ..Overlay::default()
+        };
+        let mut file = parse("", "", &overlay).unwrap();
+        file.services.0[0].1.env.insert(name, text);
+        let shown = show(&file).unwrap();
+        let again = parse("b.yaml", &shown, &Overlay::default());
+        prop_assert_eq!(again.unwrap_or_else(|problems| panic!("{problems}\n{shown}")), file);
+    }
 }
 
 /// Whether a value is as a schema says: the keywords that ours uses, and no other.

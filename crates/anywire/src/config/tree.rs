@@ -5,7 +5,7 @@
 
 use super::report::{Place, Problem};
 use granit_parser::{Event, Parser, ScalarStyle, Span};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Bytes of a file.
 pub(crate) const FILE_MAX: usize = 1 << 20;
@@ -187,6 +187,7 @@ impl<'a> Builder<'a> {
 
     fn map(&mut self, start: Place, depth: usize) -> Result<Kind, Problem> {
         let (mut entries, mut merged) = (Vec::<(Key, Node)>::new(), Vec::new());
+        let mut names = HashSet::new();
         loop {
             let (event, at) = self.next()?;
             let name = match event {
@@ -200,24 +201,29 @@ impl<'a> Builder<'a> {
                 merged.push(value);
                 continue;
             }
-            if entries.iter().any(|(known, _)| known.name == name) {
+            if !names.insert(name.clone()) {
                 return Err(Problem::new(at, format!("{name:?} stands here twice")));
             }
             entries.push((Key { place: at, name }, value));
         }
         for value in merged {
-            merge(&mut entries, value, start)?;
+            merge(&mut entries, &mut names, value, start)?;
         }
         Ok(Kind::Map(entries))
     }
 }
 
 /// What a merge key brings does not replace what is written.
-fn merge(entries: &mut Vec<(Key, Node)>, value: Node, start: Place) -> Result<(), Problem> {
+fn merge(
+    entries: &mut Vec<(Key, Node)>,
+    names: &mut HashSet<String>,
+    value: Node,
+    start: Place,
+) -> Result<(), Problem> {
     match value.kind {
         Kind::Map(more) => {
             for (key, value) in more {
-                if !entries.iter().any(|(known, _)| known.name == key.name) {
+                if names.insert(key.name.clone()) {
                     entries.push((key, value));
                 }
             }
@@ -225,7 +231,7 @@ fn merge(entries: &mut Vec<(Key, Node)>, value: Node, start: Place) -> Result<()
         }
         Kind::List(items) => items
             .into_iter()
-            .try_for_each(|item| merge(entries, item, start)),
+            .try_for_each(|item| merge(entries, names, item, start)),
         _ => Err(Problem::new(start, "'<<' merges maps, and lists of them")),
     }
 }

@@ -110,6 +110,8 @@ pub(crate) fn protocol(url: &ListenUrl) -> Result<Protocol> {
     match url.scheme {
         Scheme::Http => Ok(Protocol::Http),
         Scheme::Tcp => Ok(Protocol::Raw),
+        Scheme::Telnet => Ok(Protocol::Telnet),
+        Scheme::Auto => Ok(Protocol::Auto),
         _ => bail!("{url}: this version does not speak that yet"),
     }
 }

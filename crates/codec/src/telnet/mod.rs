@@ -24,6 +24,9 @@ pub const MAX_TERMINAL_TYPE: usize = 40;
 /// The answer to ARE YOU THERE.
 pub const HERE: &[u8] = b"\r\n[anywire: yes]\r\n";
 
+/// A command that nobody notices.
+pub const NO_OPERATION: &[u8] = &[IAC, 241];
+
 /// Interpret as command; twice in a row: a byte of data.
 pub const IAC: u8 = 255;
 const DONT: u8 = 254;
@@ -145,6 +148,12 @@ impl Telnet {
     #[must_use]
     pub fn terminal_type(&self) -> Option<&str> {
         self.terminal_type.as_deref()
+    }
+
+    /// Whether the client shows only what it is sent.
+    #[must_use]
+    pub fn echoes(&self) -> bool {
+        self.options.is_on(Side::Us, Code::ECHO)
     }
 
     /// Whether data comes in as it is.

@@ -143,7 +143,8 @@ fn key(user: &str) -> String {
     user.chars().take(Name::MAX).collect()
 }
 
-fn prefix(address: IpAddr) -> IpAddr {
+/// The addresses that one peer has as easily as this one, as their first.
+pub(crate) fn prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let bits = v6.to_bits() >> 64 << 64;

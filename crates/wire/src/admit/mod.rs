@@ -15,6 +15,7 @@ mod rules;
 mod typed;
 mod vault;
 
+pub(crate) use backoff::prefix;
 pub use origin::loopback_hosts;
 pub use password::{HashError, hash_password, new_token};
 pub use rules::{Name, RuleError, Rules, Token, User};

@@ -1,5 +1,6 @@
 //! Messages into bytes: as WebSocket frames, or just their payload on wires that have none.
 
+use anywire_codec::telnet::escape_iac;
 use anywire_codec::websocket::deflate::Deflater;
 use anywire_codec::websocket::{DEFLATED, Opcode, close_payload, header, header_len, write_header};
 use std::cell::RefCell;
@@ -8,6 +9,8 @@ use std::cell::RefCell;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrap {
     Nothing,
+    /// A message's IAC bytes are doubled; output is translated by who knows what was agreed.
+    Telnet,
     WebSocket {
         /// Whether messages may be compressed.
         deflate: bool,
@@ -48,7 +51,7 @@ const KEEP: usize = 128 * 1024;
 impl Wrap {
     /// Whether there are messages at all.
     pub(crate) fn is_framed(self) -> bool {
-        self != Self::Nothing
+        matches!(self, Self::WebSocket { .. })
     }
 
     fn deflates(self) -> bool {
@@ -67,14 +70,14 @@ impl Wrap {
     /// Where the payload of a message begins that began at `start`.
     pub(crate) fn payload(self, start: usize) -> usize {
         match self {
-            Self::Nothing => start,
+            Self::Nothing | Self::Telnet => start,
             Self::WebSocket { .. } => start + RESERVED,
         }
     }
 
     /// Writes the header of the message that ends here. At most 65,535 bytes of payload.
     pub(crate) fn finish(self, start: usize, out: &mut Vec<u8>) {
-        if self == Self::Nothing {
+        if !self.is_framed() {
             return;
         }
         let deflated = self.deflates() && deflate_tail(out, start + RESERVED);
@@ -149,8 +152,12 @@ impl Frames<'_> {
             let len = parts.iter().map(|part| part.len()).sum();
             write_header(opcode, len, self.out);
         }
+        let start = self.out.len();
         for part in parts {
             self.out.extend_from_slice(part);
+        }
+        if self.wrap == Wrap::Telnet {
+            escape_iac(self.out, start);
         }
     }
 }

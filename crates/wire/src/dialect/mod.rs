@@ -134,6 +134,11 @@ pub(crate) trait Dialect: Send + Sync {
     /// A message from the client. An error ends the connection.
     fn message<'a>(&mut self, message: Inbound<'a>) -> Result<Request<'a>, Fault>;
 
+    /// Whether the client can tell standard error from output.
+    fn tells_streams(&self) -> bool {
+        false
+    }
+
     /// How many output bytes may be sent now; 0 stops output until a message changes it.
     fn allowance(&self) -> usize {
         usize::MAX

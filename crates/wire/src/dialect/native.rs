@@ -96,6 +96,10 @@ impl Dialect for Native {
         })
     }
 
+    fn tells_streams(&self) -> bool {
+        true
+    }
+
     fn allowance(&self) -> usize {
         let Some(window) = self.window else {
             return usize::MAX;

@@ -1,5 +1,6 @@
 //! One connection while it speaks HTTP.
 
+use super::stream::Stream;
 use super::{Server, Stall};
 use crate::admit::{Principal, Way};
 use crate::dialect::Dialect;
@@ -56,12 +57,14 @@ impl Connection {
 pub(super) async fn serve(
     socket: Socket,
     peer: Peer,
+    head: Vec<u8>,
     server: Server,
     shutdown: CancellationToken,
 ) -> Option<Box<Entry>> {
     let context = server.context.clone();
     let connection = Connection::new(Way::of(&socket, peer, context.listener.auth));
-    requests(socket, &connection, server, shutdown).await;
+    let stream = Stream::new(socket, head);
+    requests(stream, &connection, server, shutdown).await;
     let upgrade = connection.upgrade.lock().take()?;
     let (socket, head) = take_back(upgrade.on.await.ok()?)?;
     Some(Box::new(Entry {
@@ -79,7 +82,7 @@ pub(super) async fn serve(
 }
 
 async fn requests(
-    socket: Socket,
+    stream: Stream,
     connection: &Connection,
     server: Server,
     shutdown: CancellationToken,
@@ -93,7 +96,7 @@ async fn requests(
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEADER)
         .max_buf_size(limits::HEADER_BYTES)
-        .serve_connection(TokioIo::new(socket), service)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut serving = pin!(serving);
     tokio::select! {
@@ -116,6 +119,7 @@ async fn requests(
 
 /// The socket behind an upgrade, and a copy of what was read beyond the request: the original would keep its buffer.
 fn take_back(upgraded: Upgraded) -> Option<(Socket, Vec<u8>)> {
-    let parts = upgraded.downcast::<TokioIo<Socket>>().ok()?;
-    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
+    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
+    let (socket, head) = parts.io.into_inner().into_parts();
+    Some((socket, [&parts.read_buf, &head[..]].concat()))
 }

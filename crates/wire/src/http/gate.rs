@@ -44,7 +44,9 @@ async fn admit(context: &Context, request: Request<Body>) -> Result<Request<Body
     let need = need(&parts.method, parts.uri.path(), &parts.headers);
     let judged = context.admission.request(&parts, connection.way, need);
     let judged = judged.await;
-    context.metrics.judged(judged.as_ref().err());
+    if !matches!(judged, Ok(None)) {
+        context.metrics.judged(judged.as_ref().err());
+    }
     match judged {
         Ok(None) => {}
         Ok(Some(principal)) => drop(parts.extensions.insert(principal)),

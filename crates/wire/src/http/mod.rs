@@ -11,6 +11,7 @@ mod page;
 mod problem;
 mod routes;
 mod stall;
+mod stream;
 
 pub(crate) use connection::{Connection, Upgrade};
 pub(crate) use problem::Problem;
@@ -42,13 +43,14 @@ impl Server {
         &self.context
     }
 
-    /// Serves requests; returns what is behind an upgrade, if there is one.
+    /// Serves requests, of which `head` was read; returns what is behind an upgrade, if there is one.
     pub(crate) async fn shake_hands(
         self,
         socket: Socket,
         peer: Peer,
+        head: Vec<u8>,
         shutdown: CancellationToken,
     ) -> Option<Box<Entry>> {
-        connection::serve(socket, peer, self, shutdown).await
+        connection::serve(socket, peer, head, self, shutdown).await
     }
 }

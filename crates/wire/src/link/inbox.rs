@@ -3,7 +3,7 @@
 use super::framing::Item;
 use super::{End, Framing, Link, scratch};
 use crate::dialect::{Dialect, Event, Fault, Frames, Inbound, Open, Request, Wrap};
-use crate::limits;
+use crate::{Target, limits};
 use anywire_codec::dialect::native::ErrorCode;
 use anywire_model::Intent;
 use anywire_session::{Applied, Attachment, Refused};
@@ -16,6 +16,8 @@ pub(super) struct Inbox {
     pub(super) ready: bool,
     /// The peer sends no more.
     pub(super) ended: bool,
+    /// And it was asked whether it still listens.
+    pub(super) asked: bool,
 }
 
 impl Inbox {
@@ -26,6 +28,7 @@ impl Inbox {
             bytes: if ready { bytes } else { Vec::new() },
             ready,
             ended: false,
+            asked: false,
         }
     }
 }
@@ -176,7 +179,7 @@ impl Link {
             let read = self.socket.try_read(&mut scratch.input);
             let n = match read.map_err(|_| End::Gone)? {
                 None => return Ok(()),
-                Some(0) => return self.ended(attachment),
+                Some(0) => return self.ended(attachment, &mut scratch.output),
                 Some(n) => n,
             };
             self.talk.heard = true;
@@ -210,10 +213,23 @@ impl Link {
             }
             self.outbox.send(&mut self.socket, &scratch.output)
         })?;
-        if self.inbox.ended && !self.talk.is_blocked() {
+        self.end_input(attachment);
+        Ok(())
+    }
+
+    /// Closes the program's input behind the peer's last byte, unless the peer may be gone, or others go on typing.
+    pub(super) fn end_input(&self, attachment: &mut Attachment) {
+        if !self.inbox.ended || self.inbox.asked || self.talk.is_blocked() {
+            return;
+        }
+        if self.is_own() && attachment.session().info().attachments <= 1 {
             let _ = attachment.apply(Intent::CloseInput);
         }
-        Ok(())
+    }
+
+    /// Whether the session was made for this client.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self.context.listener.target, Target::New { .. })
     }
 
     fn process_inbox(&mut self, attachment: &mut Attachment, out: &mut Vec<u8>) -> Result<(), End> {
@@ -245,6 +261,8 @@ impl Link {
             match item {
                 Item::Message(message) => self.talk.message(attachment, message, &mut frames)?,
                 Item::Ping(payload) => frames.pong(payload),
+                Item::Intent(intent) => self.talk.intent(attachment, intent, &mut frames)?,
+                Item::Reply(reply) => frames.out.extend_from_slice(reply),
                 Item::Nothing => {}
             }
         }
@@ -256,12 +274,24 @@ impl Link {
     }
 
     /// The peer ended its side: on a raw wire that is the end of the input only.
-    fn ended(&mut self, attachment: &mut Attachment) -> Result<(), End> {
+    fn ended(&mut self, attachment: &mut Attachment, out: &mut Vec<u8>) -> Result<(), End> {
         if let Framing::WebSocket { .. } = self.framing {
             return Err(End::Gone);
         }
         self.inbox.ended = true;
-        let _ = attachment.apply(Intent::CloseInput);
+        let (wrap, rest) = (self.framing.wrap(), self.framing.finish());
+        if !rest.is_empty() {
+            let mut frames = Frames { wrap, out };
+            self.talk
+                .message(attachment, Inbound::Binary(rest), &mut frames)?;
+        }
+        // Somebody whose client has gone did not press ^D: the session lives on as its service says.
+        if let Some(question) = self.framing.are_you_there() {
+            self.inbox.asked = true;
+            out.extend_from_slice(question);
+            self.outbox.send(&mut self.socket, out)?;
+        }
+        self.end_input(attachment);
         Ok(())
     }
 
@@ -318,7 +348,9 @@ impl Link {
                     }
                 }
                 Item::Ping(payload) => frames.pong(payload),
-                Item::Nothing => {}
+                Item::Reply(reply) => frames.out.extend_from_slice(reply),
+                // There is nobody yet who could be told.
+                Item::Intent(_) | Item::Nothing => {}
             }
             bytes.drain(..used);
             self.outbox.send(&mut self.socket, &out)?;

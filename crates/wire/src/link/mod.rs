@@ -14,7 +14,7 @@ mod record;
 mod scratch;
 mod socket;
 
-pub(crate) use framing::Framing;
+pub(crate) use framing::{Framing, Item};
 pub(crate) use socket::{Socket, Ways};
 
 use crate::Context;
@@ -73,6 +73,8 @@ struct Link {
     talk: Talk,
     inbox: Inbox,
     outbox: Outbox,
+    /// For the rules of its listener.
+    context: Arc<Context>,
     record: Box<Record>,
 }
 
@@ -101,6 +103,7 @@ async fn open(
         talk: Talk::new(entry.dialect),
         inbox: Inbox::new(entry.head),
         outbox: Outbox::default(),
+        context: entry.visitor.context.clone(),
         record: Box::new(Record::new(entry.visitor.peer)),
     });
     let metrics = entry.visitor.context.metrics.clone();

@@ -6,7 +6,8 @@
 use super::socket::Ways;
 use super::{End, Link, scratch};
 use crate::dialect::{Event, Frames};
-use crate::limits;
+use crate::{Stderr, limits};
+use anywire_model::{CloseReason, Stream};
 use anywire_session::{Attachment, Output};
 use std::future::pending;
 use std::pin::pin;
@@ -35,6 +36,8 @@ enum Wake {
 struct Life {
     next: Instant,
     misses: u8,
+    /// It has ended its input, and `next` is when it is sent no more.
+    leaving: bool,
 }
 
 impl Link {
@@ -65,16 +68,20 @@ impl Link {
                 // The peer: a key that is pressed goes before the flood that it may stop.
                 ready = self.socket.ready(ways) => Wake::Socket(ready),
                 () = program(&mut attachment, output, input) => Wake::Program,
-                () = &mut timer, if self.wrap().is_framed() => Wake::Timer,
+                () = &mut timer, if self.has_timer() => Wake::Timer,
             };
             let done = match wake {
                 Wake::Socket(Ok(ready)) => self.socket_turn(ready, &mut attachment),
                 Wake::Socket(Err(_)) => Err(End::Gone),
                 Wake::Program => Ok(()),
-                Wake::Timer => self.tick(&mut life),
+                Wake::Timer if self.wrap().is_framed() => self.tick(&mut life),
+                Wake::Timer => self.leave(&mut life, &mut attachment),
             };
             if let Err(end) = done {
                 return Box::new(end);
+            }
+            if self.inbox.ended && !std::mem::replace(&mut life.leaving, true) {
+                life.next = Instant::now() + self.patience();
             }
             if timer.deadline() != life.next {
                 timer.as_mut().reset(life.next);
@@ -111,12 +118,53 @@ impl Link {
         self.outbox.is_empty() && self.talk.dialect.allowance() > 0
     }
 
+    /// Whether time matters: a WebSocket's peer gives signs of life, and who has ended its input may be sent output for
+    /// a while only.
+    fn has_timer(&self) -> bool {
+        let leaving = self.inbox.asked || self.linger().is_some();
+        self.wrap().is_framed() || self.inbox.ended && leaving
+    }
+
+    /// How long output flows to a peer that has ended its input; who was given a program of its own gets all of it.
+    fn linger(&self) -> Option<Duration> {
+        let otherwise = (!self.is_own()).then_some(limits::LINGER_SHARED);
+        self.context.listener.linger.or(otherwise)
+    }
+
+    /// How long it is waited for what becomes of a peer that has ended its input.
+    fn patience(&self) -> Duration {
+        if self.inbox.asked {
+            limits::ANSWER
+        } else {
+            self.linger().unwrap_or_default()
+        }
+    }
+
+    /// A peer that has ended its input is not gone, or has been sent output for long enough.
+    fn leave(&mut self, life: &mut Life, attachment: &mut Attachment) -> Result<(), End> {
+        if !std::mem::take(&mut self.inbox.asked) {
+            return Err(End::Closed(CloseReason::Detached));
+        }
+        // The first of these reached nobody if the second fails.
+        if let Some(question) = self
+            .framing
+            .are_you_there()
+            .filter(|_| self.outbox.is_empty())
+        {
+            self.outbox.send(&mut self.socket, question)?;
+        }
+        self.end_input(attachment);
+        life.next = Instant::now() + self.patience();
+        Ok(())
+    }
+
     fn welcome(&mut self, attachment: &Attachment) -> Result<(), End> {
         scratch::with(|scratch| {
             let mut frames = Frames {
                 wrap: self.wrap(),
                 out: &mut scratch.output,
             };
+            self.framing.begin(attachment, frames.out);
             self.talk.begin(attachment, &mut frames);
             self.outbox.send(&mut self.socket, &scratch.output)
         })
@@ -169,8 +217,14 @@ impl Link {
             len,
         } = output
         {
+            let drops = self.context.listener.stderr == Stderr::Drop;
+            if stream == Stream::Err && drops && !dialect.tells_streams() {
+                out.truncate(start);
+                return Ok(true);
+            }
             dialect.fill_prefix(&mut out[from..from + prefix], stream, offset, len);
             wrap.finish(start, out);
+            self.framing.translate(out, from);
             return Ok(true);
         }
         out.truncate(start);
@@ -225,6 +279,7 @@ impl Life {
         Self {
             next: Instant::now() + limits::PING - Duration::from_millis(spread),
             misses: 0,
+            leaving: false,
         }
     }
 }

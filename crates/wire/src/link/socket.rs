@@ -2,7 +2,9 @@
 //!
 //! While a connection shakes hands it can also be read and written the usual way.
 
+use crate::limits;
 use crate::tls::TlsStream;
+use rustix::net::sockopt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -28,12 +30,12 @@ pub(crate) struct Ways {
 
 impl Ways {
     /// From the peer.
-    pub(super) const READ: Self = Self {
+    pub(crate) const READ: Self = Self {
         read: true,
         write: false,
     };
     /// To the peer.
-    pub(super) const WRITE: Self = Self {
+    pub(crate) const WRITE: Self = Self {
         read: false,
         write: true,
     };
@@ -44,7 +46,7 @@ impl Socket {
     ///
     /// By polling, because a `ready()` of tokio's would cost every idle connection 130 bytes more. There is one place
     /// for each direction's waker, so only one task may wait, which is the case.
-    pub(super) fn ready(&mut self, want: Ways) -> impl Future<Output = io::Result<Ways>> {
+    pub(crate) fn ready(&mut self, want: Ways) -> impl Future<Output = io::Result<Ways>> {
         poll_fn(move |context| {
             if let Self::Tls(stream) = self {
                 return stream.poll_ready(want, context);
@@ -76,7 +78,7 @@ impl Socket {
     }
 
     /// Reads what is there: `None` if nothing is, 0 at the end.
-    pub(super) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let read = would_block(match self {
             Self::Tcp(stream) => stream.try_read(buffer),
             Self::Unix(stream) => stream.try_read(buffer),
@@ -100,7 +102,7 @@ impl Socket {
     }
 
     /// Writes what fits: `None` if nothing does.
-    pub(super) fn try_write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
         would_block(match self {
             Self::Tcp(stream) => stream.try_write(bytes),
             Self::Unix(stream) => stream.try_write(bytes),
@@ -109,7 +111,7 @@ impl Socket {
     }
 
     /// Ends our side; the peer's stays open. With TLS it takes as long as the peer takes what was written.
-    pub(super) async fn shutdown(&mut self) -> io::Result<()> {
+    pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
         AsyncWriteExt::shutdown(self).await
     }
 
@@ -120,12 +122,10 @@ impl Socket {
 
     /// Whether our own end is on a loopback address.
     pub(crate) fn is_on_loopback(&self) -> bool {
-        let local = match self {
-            Self::Tcp(stream) => stream.local_addr(),
-            Self::Tls(stream) => stream.tcp().local_addr(),
-            Self::Unix(_) => return true,
-        };
-        local.is_ok_and(|local| local.ip().to_canonical().is_loopback())
+        self.tcp().is_none_or(|stream| {
+            let local = stream.local_addr();
+            local.is_ok_and(|local| local.ip().to_canonical().is_loopback())
+        })
     }
 }
 
@@ -200,6 +200,35 @@ impl AsyncWrite for Socket {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => stream.poll_shutdown(context),
+        }
+    }
+}
+
+impl Socket {
+    /// The TCP stream below, if there is one.
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(stream) => Some(stream),
+            Self::Tls(stream) => Some(stream.tcp()),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// Has the kernel look after a peer that is silent, on wires that cannot ask it for a sign of life. An option that
+    /// the system does not have is done without.
+    pub(crate) fn keep_alive(&self) {
+        if let Some(stream) = self.tcp() {
+            let _ = sockopt::set_socket_keepalive(stream, true);
+            let _ = sockopt::set_tcp_keepidle(stream, limits::KEEP_ALIVE);
+            let _ = sockopt::set_tcp_keepintvl(stream, limits::KEEP_ALIVE_PROBE);
+        }
+    }
+
+    /// Leaves urgent bytes where they are in the stream: the half of a telnet command would be missing without (RFC 854,
+    /// Synch).
+    pub(crate) fn urgent_inline(&self) {
+        if let Some(stream) = self.tcp() {
+            let _ = sockopt::set_socket_oobinline(stream, true);
         }
     }
 }

@@ -18,5 +18,5 @@ fn an_idle_connection_is_small() {
     let (pump, whole, link) = (future(Link::pump), whole(run), size_of::<Link>());
     assert!(pump <= 560, "the pump's future has {pump} bytes");
     assert!(whole <= 64, "the future around it has {whole} bytes");
-    assert!(link <= 200, "its state has {link} bytes");
+    assert!(link <= 208, "its state has {link} bytes");
 }

@@ -4,7 +4,7 @@ use super::Listening;
 use crate::link::Socket;
 use crate::peer::Peer;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// A listener that is waited for.
@@ -49,6 +49,14 @@ impl Acceptor {
 }
 
 impl Accepted {
+    /// Where it comes from, if from an address.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(_, peer) => Some(peer.ip()),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Joins the current runtime; `None` for a process of another user.
     pub(super) fn register(self) -> io::Result<Option<(Socket, Peer)>> {
         match self {

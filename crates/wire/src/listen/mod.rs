@@ -1,19 +1,21 @@
 //! Listeners: accepted connections, one task each, spread over the workers.
 
 mod accept;
+mod seats;
 
 use crate::limits;
 use crate::link::{self, Entry};
 use crate::metrics::{Metrics, Turned};
-use crate::{Context, http, tcp, tls};
+use crate::tcp::Console;
+use crate::{Context, auto, http, tcp, tls};
 use accept::{Accepted, Acceptor};
+use seats::{Place, Seat, Seats, refuse};
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,6 +45,10 @@ pub enum Protocol {
     Http,
     /// Raw bytes.
     Raw,
+    /// Telnet (RFC 854).
+    Telnet,
+    /// Whichever of these the client's first bytes are.
+    Auto,
 }
 
 /// Serves connections until `shutdown`, then waits for them to end, at most five seconds.
@@ -58,6 +64,7 @@ pub async fn serve(
     workers: Arc<[Handle]>,
     shutdown: CancellationToken,
 ) {
+    let seats = Seats::new(&context);
     let server = Server::new(bound.protocol, context);
     let acceptor = match Acceptor::new(bound.socket) {
         Ok(acceptor) => acceptor,
@@ -70,7 +77,7 @@ pub async fn serve(
         .map(|worker| (worker.clone(), shutdown.child_token()))
         .collect();
     shutdown
-        .run_until_cancelled(accept_all(&acceptor, &server, &workers, &tasks))
+        .run_until_cancelled(accept_all(&acceptor, &server, &seats, &workers, &tasks))
         .await;
     drop(acceptor);
     tasks.close();
@@ -88,16 +95,12 @@ pub async fn serve(
 async fn accept_all(
     acceptor: &Acceptor,
     server: &Server,
+    seats: &Seats,
     workers: &[(Handle, CancellationToken)],
     tasks: &TaskTracker,
 ) {
-    let permits = Arc::new(Semaphore::new(limits::connections()));
     let mut backoff = Backoff::default();
     for (worker, shutdown) in workers.iter().cycle() {
-        // The permit comes first: what cannot be served stays in the kernel's queue.
-        let Ok(permit) = permits.clone().acquire_owned().await else {
-            return;
-        };
         let accepted = loop {
             match acceptor.accept().await {
                 Ok(accepted) => break accepted,
@@ -105,9 +108,27 @@ async fn accept_all(
             }
         };
         backoff = Backoff::default();
-        let arrival = Box::new((accepted, server.clone()));
-        let connection = connection(arrival, shutdown.clone(), permit);
-        tasks.spawn_on(connection, worker);
+        match seats.take(accepted.address()) {
+            Some(Seat::Taken(place)) => {
+                let arrival = Box::new((accepted, server.clone()));
+                tasks.spawn_on(connection(arrival, shutdown.clone(), place), worker);
+            }
+            Some(Seat::Refused(place, why)) => {
+                server.metrics().turned(why);
+                let refused = Box::pin(refused(accepted, server.protocol(), place));
+                let shutdown = shutdown.clone();
+                let refused = async move { shutdown.run_until_cancelled(refused).await };
+                tasks.spawn_on(refused, worker);
+            }
+            None => server.metrics().turned(Turned::Busy),
+        }
+    }
+}
+
+/// One connection too many.
+async fn refused(accepted: Accepted, protocol: Protocol, _place: Place) {
+    if let Ok(Some((socket, peer))) = accepted.register() {
+        refuse(socket, peer, protocol).await;
     }
 }
 
@@ -116,6 +137,8 @@ async fn accept_all(
 enum Server {
     Http(http::Server),
     Tcp(Arc<Context>),
+    Telnet(Arc<Context>),
+    Auto(auto::Server),
 }
 
 impl Server {
@@ -127,6 +150,8 @@ impl Server {
         match self {
             Self::Http(_) => "http",
             Self::Tcp(_) => "tcp",
+            Self::Telnet(_) => "telnet",
+            Self::Auto(_) => "auto",
         }
     }
 
@@ -135,24 +160,32 @@ impl Server {
         match protocol {
             Protocol::Http => Self::Http(http::Server::new(context)),
             Protocol::Raw => Self::Tcp(context),
+            Protocol::Telnet => Self::Telnet(context),
+            Protocol::Auto => Self::Auto(auto::Server::new(context)),
+        }
+    }
+
+    fn protocol(&self) -> Protocol {
+        match self {
+            Self::Http(_) => Protocol::Http,
+            Self::Tcp(_) => Protocol::Raw,
+            Self::Telnet(_) => Protocol::Telnet,
+            Self::Auto(_) => Protocol::Auto,
         }
     }
 
     fn context(&self) -> &Context {
         match self {
             Self::Http(server) => server.context(),
-            Self::Tcp(context) => context,
+            Self::Tcp(context) | Self::Telnet(context) => context,
+            Self::Auto(server) => server.context(),
         }
     }
 }
 
 /// One connection, from here on in its worker. What its handshake needs is on the heap and gone before the pump
 /// begins.
-async fn connection(
-    arrival: Box<(Accepted, Server)>,
-    shutdown: CancellationToken,
-    _permit: OwnedSemaphorePermit,
-) {
+async fn connection(arrival: Box<(Accepted, Server)>, shutdown: CancellationToken, _place: Place) {
     let _open = arrival.1.metrics().accepted();
     // A statement of its own: in the head of the `if let`, the handshake's memory would live as long as the pump.
     let entry = Box::pin(shake_hands(arrival, shutdown.clone())).await;
@@ -186,8 +219,19 @@ async fn shake_hands(
         None => socket,
     };
     let entry = match server {
-        Server::Http(server) => server.shake_hands(socket, peer, shutdown).await,
-        Server::Tcp(context) => tcp::shake_hands(socket, peer, context, shutdown).await,
+        Server::Http(server) => {
+            let nothing = Vec::new();
+            server.shake_hands(socket, peer, nothing, shutdown).await
+        }
+        Server::Tcp(context) => {
+            let console = Console::raw(socket, Vec::new());
+            tcp::shake_hands(console, peer, context, shutdown).await
+        }
+        Server::Telnet(context) => {
+            let console = Console::telnet(socket, Vec::new());
+            tcp::shake_hands(console, peer, context, shutdown).await
+        }
+        Server::Auto(server) => server.shake_hands(socket, peer, shutdown).await,
     };
     if entry.is_none() {
         tracing::info!(wire, %peer, reason = "nothing more to say", "closed");

@@ -155,6 +155,12 @@ impl Metrics {
         self.resumes[how as usize].fetch_add(1, Relaxed);
     }
 
+    /// Bytes came from a client that is not attached.
+    pub(crate) fn received(&self, wire: Wire, bytes: usize) {
+        let traffic = &self.shards[shard()].0[wire as usize];
+        traffic.received.fetch_add(bytes as u64, Relaxed);
+    }
+
     /// Somebody is attached, until the meter is dropped.
     pub(crate) fn attached(self: &Arc<Self>, wire: Wire) -> Meter {
         let meter = Meter {

@@ -76,12 +76,12 @@ impl Metrics {
         );
         page.counter(
             "received_bytes",
-            "Bytes from clients that are attached, by wire",
+            "Bytes from clients for programs, by wire",
             wires(&|wire| sum(wire, |traffic| &traffic.received)),
         );
         page.counter(
             "sent_bytes",
-            "Bytes to clients that are attached, by wire",
+            "Bytes to clients from programs, by wire",
             wires(&|wire| sum(wire, |traffic| &traffic.sent)),
         );
         page.counter(

@@ -7,10 +7,11 @@
 use crate::dialect::{Dialect, Event, Fault, Frames, Inbound, Open, Raw, Request};
 use crate::metrics::Wire;
 use anywire_codec::dialect::native::ErrorCode;
+use anywire_model::Size;
 use std::time::Duration;
 
 /// Methods that a browser can be made to begin with.
-const METHODS: [&[u8]; 9] = [
+pub(crate) const METHODS: [&[u8]; 9] = [
     b"GET ",
     b"POST ",
     b"PUT ",
@@ -39,11 +40,27 @@ fn contains(line: &[u8], text: &[u8]) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct RawTcp {
     begun: bool,
+    size: Option<Size>,
+    skip_lf: bool,
+    wire: Wire,
+}
+
+impl RawTcp {
+    /// For a client with a window of this size, if it has told it; `skip_lf`: what was typed before ended with CR, and a
+    /// LF that comes first belongs to that.
+    pub(super) fn new(wire: Wire, size: Option<Size>, skip_lf: bool) -> Self {
+        Self {
+            begun: false,
+            size,
+            skip_lf,
+            wire,
+        }
+    }
 }
 
 impl Dialect for RawTcp {
     fn wire(&self) -> Wire {
-        Wire::Tcp
+        self.wire
     }
 
     fn patience(&self) -> Duration {
@@ -51,18 +68,27 @@ impl Dialect for RawTcp {
     }
 
     fn silence(&mut self) -> Result<Open<'static>, Fault> {
-        Raw.silence()
+        Ok(Open {
+            size: self.size,
+            ..Open::default()
+        })
     }
 
     fn message<'a>(&mut self, message: Inbound<'a>) -> Result<Request<'a>, Fault> {
-        let (Inbound::Text(bytes) | Inbound::Binary(bytes)) = message;
+        let mut bytes = message.bytes();
+        if std::mem::take(&mut self.skip_lf) && bytes.starts_with(b"\n") {
+            bytes = &bytes[1..];
+            if bytes.is_empty() {
+                return Ok(Request::Noted);
+            }
+        }
         if !std::mem::replace(&mut self.begun, true) && is_browser(bytes) {
             return Err(Fault::new(
                 ErrorCode::Forbidden,
-                "this port is for raw TCP, not for HTTP or TLS",
+                "this port is not for HTTP or TLS",
             ));
         }
-        Raw.message(message)
+        Raw.message(Inbound::Binary(bytes))
     }
 
     fn event(&mut self, event: Event<'_>, out: &mut Frames<'_>) {

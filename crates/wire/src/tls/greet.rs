@@ -27,8 +27,16 @@ pub(crate) async fn accept(
         Socket::Tcp(stream) => stream,
         other => return Some(other),
     };
-    let shaking = timeout(limits::HEADER, shake_hands(stream, tls));
-    match shutdown.run_until_cancelled(Box::pin(shaking)).await? {
+    within(shake_hands(stream, tls), shutdown).await
+}
+
+/// A handshake, unless it takes too long or the server stops.
+async fn within(
+    handshake: impl Future<Output = io::Result<Option<TlsStream>>>,
+    shutdown: &CancellationToken,
+) -> Option<Socket> {
+    let shaking = Box::pin(timeout(limits::HEADER, handshake));
+    match shutdown.run_until_cancelled(shaking).await? {
         Ok(Ok(stream)) => stream.map(|stream| Socket::Tls(Box::new(stream))),
         Ok(Err(error)) => {
             tracing::debug!(%error, "a TLS handshake failed");
@@ -41,11 +49,29 @@ pub(crate) async fn accept(
     }
 }
 
+/// The same for a connection of which some was read, which is the beginning of a TLS handshake.
+pub(crate) async fn accept_begun(
+    socket: Socket,
+    head: Vec<u8>,
+    tls: &Tls,
+    shutdown: &CancellationToken,
+) -> Option<Socket> {
+    let Socket::Tcp(stream) = socket else {
+        return None;
+    };
+    let accepting = async {
+        TlsStream::accept(stream, &head, tls.config())
+            .await
+            .map(Some)
+    };
+    within(accepting, shutdown).await
+}
+
 async fn shake_hands(mut stream: TcpStream, tls: &Tls) -> io::Result<Option<TlsStream>> {
     let mut first = [0];
     match stream.peek(&mut first).await? {
         0 => Ok(None),
-        _ if first[0] == HANDSHAKE => Ok(Some(TlsStream::accept(stream, tls.config()).await?)),
+        _ if first[0] == HANDSHAKE => Ok(Some(TlsStream::accept(stream, &[], tls.config()).await?)),
         _ => {
             if first[0].is_ascii_uppercase() {
                 stream.write_all(PLAIN_HTTP.as_bytes()).await?;

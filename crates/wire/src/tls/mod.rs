@@ -7,7 +7,7 @@ mod greet;
 mod selfmade;
 mod stream;
 
-pub(crate) use greet::accept;
+pub(crate) use greet::{accept, accept_begun};
 pub(crate) use stream::TlsStream;
 
 use crate::Admission;

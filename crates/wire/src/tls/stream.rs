@@ -32,8 +32,12 @@ impl std::fmt::Debug for TlsStream {
 }
 
 impl TlsStream {
-    /// Runs the handshake. Has no deadline of its own.
-    pub(super) async fn accept(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
+    /// Runs the handshake, of which `head` was read. Has no deadline of its own.
+    pub(super) async fn accept(
+        stream: TcpStream,
+        mut head: &[u8],
+        config: Arc<ServerConfig>,
+    ) -> io::Result<Self> {
         let session = ServerConnection::new(config).map_err(io::Error::other)?;
         let mut tls = Self {
             stream,
@@ -42,6 +46,10 @@ impl TlsStream {
             ended: false,
             broken: false,
         };
+        while !head.is_empty() {
+            tls.session.read_tls(&mut head)?;
+            tls.decipher()?;
+        }
         poll_fn(|context| tls.poll_handshake(context)).await?;
         Ok(tls)
     }
@@ -144,6 +152,12 @@ impl TlsStream {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(error),
         }
+        self.decipher()?;
+        Ok(true)
+    }
+
+    /// Takes in what was read.
+    fn decipher(&mut self) -> io::Result<()> {
         match self.session.process_new_packets() {
             Ok(state) => {
                 self.plain = state.plaintext_bytes_to_read();
@@ -156,8 +170,7 @@ impl TlsStream {
                 return Err(io::Error::new(ErrorKind::InvalidData, error));
             }
         }
-        self.push()?;
-        Ok(true)
+        self.push().map(drop)
     }
 
     /// Writes what is enciphered; false if something is left.

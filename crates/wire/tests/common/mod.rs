@@ -7,6 +7,7 @@
 )]
 
 pub mod client;
+pub mod plain;
 pub mod tls;
 
 use anywire_model::{Io, Role};
@@ -41,8 +42,12 @@ pub struct Setup {
     pub ring_len: usize,
     /// TLS on every port.
     pub tls: Option<Certificate>,
+    /// TLS is only offered, on the port for everything.
+    pub offer_tls: bool,
     /// Users and tokens.
-    pub rules: Rules,
+    pub access: Rules,
+    /// Changes the listeners' rules.
+    pub rules: fn(&mut Listener),
     pub compression: Compression,
 }
 
@@ -57,7 +62,9 @@ impl Setup {
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             ring_len: 1 << 20,
             tls: None,
-            rules: Rules::default(),
+            offer_tls: false,
+            access: Rules::default(),
+            rules: |_| {},
             compression: Compression::Auto,
         }
     }
@@ -84,7 +91,11 @@ impl Setup {
 pub struct Server {
     pub http: SocketAddr,
     pub tcp: SocketAddr,
+    pub telnet: SocketAddr,
+    pub auto: SocketAddr,
     pub unix: PathBuf,
+    /// Raw bytes.
+    pub unix_raw: PathBuf,
     pub admission: Arc<Admission>,
     pub registry: Registry,
     pub metrics: Arc<Metrics>,
@@ -118,7 +129,8 @@ impl Server {
         };
         let registry = Registry::new(Arc::new(local), settings);
         let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
-        let (http, tcp) = (bind(), bind());
+        let (http, tcp, telnet, auto) = (bind(), bind(), bind(), bind());
+        let (telnet_at, auto_at) = (telnet.local_addr().unwrap(), auto.local_addr().unwrap());
         let (http_at, tcp_at) = (http.local_addr().unwrap(), tcp.local_addr().unwrap());
         let folder = std::env::temp_dir().join(format!(
             "anywire-wire-test-{}-{}",
@@ -126,10 +138,10 @@ impl Server {
             http_at.port()
         ));
         std::fs::create_dir(&folder).unwrap();
-        let unix = folder.join("socket");
+        let (unix, unix_raw) = (folder.join("socket"), folder.join("raw"));
         let admission = Arc::new(Admission::new(Options::new(Rules {
-            hosts: loopback_hosts(http_at),
-            ..setup.rules
+            hosts: [loopback_hosts(http_at), loopback_hosts(auto_at)].concat(),
+            ..setup.access
         })));
         let tls = setup
             .tls
@@ -144,23 +156,35 @@ impl Server {
         } else {
             Target::New { service }
         };
+        let mut listener = Listener {
+            auth: setup.auth,
+            default_role: setup.role,
+            compression: setup.compression,
+            ..Listener::new(target)
+        };
+        (setup.rules)(&mut listener);
+        if setup.offer_tls {
+            listener.offered_tls = tls.clone();
+        } else {
+            listener.tls = tls.clone();
+        }
         let context = Context {
             registry: registry.clone(),
             admission: admission.clone(),
             metrics: metrics.clone(),
-            listener: Listener {
-                auth: setup.auth,
-                default_role: setup.role,
-                tls: tls.clone(),
-                compression: setup.compression,
-                ..Listener::new(target)
-            },
+            listener,
         };
         let workers: Arc<[Handle]> = Arc::new([Handle::current()]);
         let (stop, mut listeners) = (CancellationToken::new(), JoinSet::new());
         let bound = [
             (Listening::Tcp(http), Protocol::Http),
             (Listening::Tcp(tcp), Protocol::Raw),
+            (Listening::Tcp(telnet), Protocol::Telnet),
+            (Listening::Tcp(auto), Protocol::Auto),
+            (
+                Listening::Unix(UnixListener::bind(&unix_raw).unwrap()),
+                Protocol::Raw,
+            ),
             (
                 Listening::Unix(UnixListener::bind(&unix).unwrap()),
                 Protocol::Http,
@@ -174,7 +198,10 @@ impl Server {
         Self {
             http: http_at,
             tcp: tcp_at,
+            telnet: telnet_at,
+            auto: auto_at,
             unix,
+            unix_raw,
             admission,
             registry,
             metrics,

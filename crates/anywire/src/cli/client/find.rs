@@ -1,5 +1,6 @@
 //! Which server a command means: the one at a URL, the only one alive here, or the one that was named.
 
+use super::console::note;
 use super::http::Peer;
 use super::place::{Place, Url, Wire};
 use crate::runtime_dir;
@@ -51,9 +52,16 @@ impl Target {
         // From the environment alone: what stands on a command line can be read by everybody on the machine.
         let token = std::env::var("ANYWIRE_TOKEN").ok();
         let token = token.as_deref().filter(|token| !token.is_empty());
+        let peer = url.peer(token).await?;
+        if !peer.headers.is_empty() && !url.is_here() {
+            note(&format!(
+                "what you say to {} can be read and changed on the way, the credential too; a tunnel is safer",
+                url.host
+            ));
+        }
         let server = Server {
             name: url.host.clone(),
-            peer: url.peer(token).await?,
+            peer,
             base: url.base.clone(),
             place: Place::Tcp(url.address.clone()),
         };

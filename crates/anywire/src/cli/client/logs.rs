@@ -167,8 +167,13 @@ impl Reading<'_> {
                 ended = reason(trailers);
             }
             if let Ok(bytes) = frame.into_data() {
-                let written = out.write_all(&bytes).and_then(|()| out.flush());
-                written.context("writing output")?;
+                match out.write_all(&bytes).and_then(|()| out.flush()) {
+                    // Whoever reads has seen enough, as `head` has.
+                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                        return Ok(Step::Done);
+                    }
+                    written => written.context("writing output")?,
+                }
                 self.next = self.next.map(|next| next + bytes.len() as u64);
             }
         }

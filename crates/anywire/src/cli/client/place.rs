@@ -120,6 +120,16 @@ impl Url {
         })
     }
 
+    /// Whether it is on this machine.
+    pub(super) fn is_here(&self) -> bool {
+        let name = self.address.rsplit_once(':').map_or("", |(name, _)| name);
+        let address = name.trim_start_matches('[').trim_end_matches(']');
+        name == "localhost"
+            || address
+                .parse()
+                .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    }
+
     /// As whom the server is asked: a token or the URL's start code goes with each request, a ticket is good for one
     /// and is changed for a cookie first.
     pub(super) async fn peer(&self, token: Option<&str>) -> Result<Peer> {
@@ -181,6 +191,15 @@ mod tests {
             (url.base.as_str(), url.ticket.as_deref()),
             ("/a/b", Some("T"))
         );
+        for (url, here) in [
+            ("http://localhost:1", true),
+            ("http://[::1]", true),
+            ("http://127.0.0.9:7", true),
+            ("http://localhost.example", false),
+            ("http://192.0.2.1", false),
+        ] {
+            assert_eq!(Url::parse(url).unwrap().is_here(), here, "{url}");
+        }
         for wrong in [
             "https://x",
             "127.0.0.1:7681",

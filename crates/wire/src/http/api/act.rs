@@ -5,6 +5,7 @@ use super::sessions::checked_size;
 use super::visit::{Visit, ended, refused};
 use crate::http::Problem;
 use crate::limits;
+use crate::metrics::Wire;
 use anywire_model::{Intent, Signal};
 use anywire_session::{Applied, Refused, Session};
 use axum::body::Body;
@@ -32,6 +33,8 @@ pub(crate) async fn input(
     let session = visit.to_write()?;
     let deadline = Instant::now() + limits::INPUT;
     let input = bytes(request, limits::INPUT_BYTES, limits::INPUT).await?;
+    let metrics = &visit.context.metrics;
+    metrics.received(Wire::Rest, input.len());
     let taken = give(&session, &visit, &input, deadline).await?;
     if words.eof && taken == input.len() {
         apply(&session, &visit, Intent::CloseInput)?;

@@ -73,6 +73,7 @@ pub(crate) async fn create(visit: Visit, request: Request<Body>) -> Result<Respo
     let service = service.unwrap_or_else(|| default_service(&visit.context));
     let session = visit.context.registry.create(service, options).await;
     let session = session.map_err(not_created)?;
+    session.touch();
     let mut response = (StatusCode::CREATED, Json(Shown::of(&session))).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/api/sessions/{}", session.id())) {
         response.headers_mut().insert(LOCATION, location);
