@@ -3,11 +3,11 @@
 
 use crate::config::runtime::{self, Certificate, Config};
 use crate::listener::{self, At, Listener, Place};
+use crate::server::listener_rules;
 use anyhow::{Context as _, Result};
-use anywire_process::supervisor::Vault;
-use anywire_wire::Admission;
-use anywire_wire::admit::{Name, Options, Rules, Token, User};
+use anywire_wire::admit::{Name, Options, Rules, Save, Token, User};
 use anywire_wire::tls::{self, Tls};
+use anywire_wire::{self as wire, Admission};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -30,14 +30,19 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// Opens the vault and reads the certificates.
-    pub(crate) fn open(listeners: &[Listener], config: &Config, vault: Vault) -> Result<Self> {
+    /// Opens the vault, which is kept by `save`, and reads the certificates.
+    pub(crate) fn open(
+        listeners: &[Listener],
+        config: &Config,
+        vault: Option<Vec<u8>>,
+        save: Save,
+    ) -> Result<Self> {
         let (tell, codes) = watch::channel(None);
         let places: Vec<Place> = listeners.iter().filter_map(Listener::place).collect();
         let admission = Arc::new(Admission::new(Options {
             rules: rules(&places, &config.listeners, &config.auth)?,
-            vault: vault.load(),
-            save: Box::new(move |bytes| vault.save(bytes)),
+            vault,
+            save,
             announce: Box::new(move |code| drop(tell.send_replace(Some(code.to_owned())))),
         }));
         let mut access = Self {
@@ -61,9 +66,19 @@ impl Access {
         Ok(access)
     }
 
-    /// The certificate of a listener.
-    pub(crate) fn tls(&self, rules: &runtime::Listener) -> Option<Arc<Tls>> {
-        self.find(rules.tls.as_ref()?)
+    /// A listener's rules, with its certificate.
+    pub(crate) fn secure(&self, rules: &runtime::Listener) -> wire::Listener {
+        let tls = rules.tls.as_ref().and_then(|written| self.find(written));
+        let (tls, offered_tls) = if rules.url.tls {
+            (tls, None)
+        } else {
+            (None, tls)
+        };
+        wire::Listener {
+            tls,
+            offered_tls,
+            ..listener_rules(rules)
+        }
     }
 
     fn find(&self, written: &Certificate) -> Option<Arc<Tls>> {

@@ -1,16 +1,16 @@
 //! `anywire echo`: the echo handler on any wire, in one process.
 
+use crate::access::Access;
 use crate::config::file::Handler;
 use crate::config::{self, Config, Overlay};
 use crate::listener::{self, Listener};
-use crate::server::{listener_rules, listener_url, settings};
+use crate::server::{listener_url, settings};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_handler::Echo;
 use anywire_model::Role;
 use anywire_session::Registry;
-use anywire_wire::admit::{Options, Rules as AccessRules};
-use anywire_wire::{Admission, Context, Listener as Rules, Metrics};
+use anywire_wire::{Context, Listener as Rules, Metrics};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -48,13 +48,8 @@ pub(crate) fn echo(args: EchoArgs) -> Result<ExitCode> {
 
 async fn serve(config: &Config, listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
     let registry = Registry::new(Arc::new(Echo), settings(config));
-    let places: Vec<_> = listeners.iter().filter_map(Listener::place).collect();
-    let hosts = listener::hosts(&places, &config.listeners, &[]);
     // An echo gives nothing away that its client did not bring; foreign pages are refused all the same.
-    let admission = Arc::new(Admission::new(Options::new(AccessRules {
-        hosts,
-        ..AccessRules::default()
-    })));
+    let access = Access::open(&listeners, config, None, Box::new(|_| {}))?;
     let metrics = Arc::<Metrics>::default();
     let shutdown = CancellationToken::new();
     let mut wires = JoinSet::new();
@@ -69,11 +64,11 @@ async fn serve(config: &Config, listeners: Vec<Listener>, workers: &Workers) -> 
         }
         let context = Context {
             registry: registry.clone(),
-            admission: admission.clone(),
+            admission: access.admission.clone(),
             metrics: metrics.clone(),
             listener: Rules {
                 default_role: Role::Writer,
-                ..listener_rules(rules)
+                ..access.secure(rules)
             },
         };
         wires.spawn(anywire_wire::serve(

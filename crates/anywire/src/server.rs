@@ -97,7 +97,9 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     let registry = Registry::new(programs.clone(), settings(&config));
     adopt(&registry, orphans, &workers.handles());
     let listeners = take_listeners(listeners, &config)?;
-    let access = Arc::new(Access::open(&listeners, &config, vault)?);
+    let kept = vault.load();
+    let save = Box::new(move |bytes: &[u8]| vault.save(bytes));
+    let access = Arc::new(Access::open(&listeners, &config, kept, save)?);
     let metrics = Arc::<Metrics>::default();
     if epoch == 1 {
         announce(&listeners, &access, &config);
@@ -114,10 +116,7 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
             admission: access.admission.clone(),
             metrics: metrics.clone(),
             listener: match rules {
-                Some(rules) => Rules {
-                    tls: access.tls(rules),
-                    ..listener_rules(rules)
-                },
+                Some(rules) => access.secure(rules),
                 None => command_line_rules(&config),
             },
         };
@@ -267,6 +266,7 @@ pub(crate) fn listener_rules(rules: &runtime::Listener) -> Rules {
             file::Compression::Never => Compression::Never,
         },
         tls: None,
+        offered_tls: None,
         max_connections: rules.max_connections,
         max_per_address: rules.max_per_address,
     }

@@ -72,6 +72,8 @@ pub struct Listener {
     pub max_per_address: usize,
     /// Its certificate, if it is enciphered. UNIX sockets never are.
     pub tls: Option<Arc<tls::Tls>>,
+    /// The certificate for clients that begin with TLS on a port for everything which is not enciphered as such.
+    pub offered_tls: Option<Arc<tls::Tls>>,
 }
 
 impl Listener {
@@ -89,6 +91,7 @@ impl Listener {
             max_connections: usize::MAX,
             max_per_address: usize::MAX,
             tls: None,
+            offered_tls: None,
         }
     }
 }

@@ -232,3 +232,65 @@ async fn a_new_certificate_is_for_new_connections() {
     assert_eq!(&back, b"still here");
     server.shutdown().await;
 }
+
+#[tokio::test]
+async fn one_port_tells_tls_apart_and_what_is_spoken_inside() {
+    for offer_tls in [true, false] {
+        let mut setup = Setup::pipe(&["cat"]);
+        setup.offer_tls = offer_tls;
+        let (server, fingerprint) = start(setup).await;
+        let client = Client::new(&fingerprint);
+        let host = server.auto.to_string();
+        let stream = client.connect(server.auto).await.unwrap();
+        let answer = client::request_on(stream, "GET /healthz", &[("Host", &host)], "").await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, "ok\n"));
+        let mut stream = client.connect(server.auto).await.unwrap();
+        stream.write_all(b"typed\n").await.unwrap();
+        let mut back = [0; 6];
+        soon(stream.read_exact(&mut back)).await.unwrap();
+        assert_eq!(&back, b"typed\n");
+        // Without TLS the same, or nothing at all.
+        let answer = client::request(server.auto, "GET /healthz", &[("Host", &host)], "").await;
+        assert_eq!(answer.status, if offer_tls { 200 } else { 400 });
+        server.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn telnet_behind_tls_asks_before_it_is_spoken_to() {
+    let mut setup = Setup::pipe(&["cat"]);
+    setup.auth = true;
+    let (server, fingerprint) = start(setup).await;
+    let mut stream = Client::new(&fingerprint)
+        .connect(server.telnet)
+        .await
+        .unwrap();
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"start code: ") {
+        assert_ne!(soon(stream.read_buf(&mut seen)).await.unwrap(), 0);
+    }
+    let line = format!("{}\r\nwords\r\n", server.admission.start_code());
+    stream.write_all(line.as_bytes()).await.unwrap();
+    while !String::from_utf8_lossy(&seen).contains("words") {
+        assert_ne!(soon(stream.read_buf(&mut seen)).await.unwrap(), 0);
+    }
+    server.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_shake_hands_is_let_go() {
+    let (server, _) = start(Setup::pipe(&["cat"])).await;
+    for half in [&b""[..], b"\x16\x03\x01\x02\0"] {
+        let begun = tokio::time::Instant::now();
+        let mut stream = TcpStream::connect(server.tcp).await.unwrap();
+        stream.write_all(half).await.unwrap();
+        let mut all = Vec::new();
+        let _ = soon(stream.read_to_end(&mut all)).await;
+        assert!(
+            begun.elapsed().as_secs() >= 10 && all.is_empty(),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+    server.shutdown().await;
+}

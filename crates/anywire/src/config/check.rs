@@ -4,6 +4,7 @@ use super::file::{Auth, File, Listener, Service, Tls};
 use super::read::Step;
 use crate::listener::{At, ListenUrl, Scheme};
 use anywire_model::SessionId;
+use anywire_wire::admit::{self, Name};
 use std::collections::HashSet;
 
 /// Letters of a service's name: with a number it still is a session's name.
@@ -288,32 +289,29 @@ fn check_limits(complaints: &mut Complaints, file: &File) {
 }
 
 fn check_auth(complaints: &mut Complaints, auth: &Auth) {
-    for (name, user) in &auth.users {
-        if !is_name(name, SESSION_MAX) {
-            complaints.add(
-                &["auth", "users", name],
-                "a name has 1 to 64 letters, digits, '-', '_' and '.'",
-            );
+    // What a name and a hash are is said where they are used.
+    let mut wrong_name = |kind: &str, name: &str| {
+        if let Err(error) = name.parse::<Name>() {
+            complaints.add(&["auth", kind, name], error.to_string());
         }
-        if !user.password.0.starts_with("$argon2") {
+    };
+    auth.users.keys().for_each(|name| wrong_name("users", name));
+    auth.tokens
+        .keys()
+        .for_each(|name| wrong_name("tokens", name));
+    for (name, user) in &auth.users {
+        if let Err(error) = admit::User::new(&user.password.0, user.role) {
             complaints.add(
                 &["auth", "users", name, "password"],
-                "this is no argon2 hash: it begins with $argon2id$ (`argon2` makes one)",
+                format!("this is no argon2 hash: {error}"),
             );
         }
     }
     for (name, token) in &auth.tokens {
-        if !is_name(name, SESSION_MAX) {
-            complaints.add(
-                &["auth", "tokens", name],
-                "a name has 1 to 64 letters, digits, '-', '_' and '.'",
-            );
-        }
-        let hex = |byte: u8| byte.is_ascii_hexdigit();
-        if token.sha256.0.len() != 64 || !token.sha256.0.bytes().all(hex) {
+        if let Err(error) = admit::Token::new(&token.sha256.0, token.role) {
             complaints.add(
                 &["auth", "tokens", name, "sha256"],
-                "this is no SHA-256: 64 hexadecimal digits (`printf %s TOKEN | sha256sum`)",
+                format!("this is no SHA-256: {error}"),
             );
         }
     }

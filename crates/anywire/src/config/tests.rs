@@ -66,7 +66,7 @@ auth:
   required: true
   hosts: [example.org]
   origins: ["https://example.org"]
-  users: {ada: {password: "$argon2id$v=19$x", role: owner}}
+  users: {ada: {password: "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGF0IGFsbA$WnP4gNFsYYQ3LwK0XYaIAHJ5TqYyWm0XlG7JXJbVYpE", role: owner}}
   tokens: {ci: {sha256: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", role: viewer}}
   announce: [notify-send]
 tls: {self_signed: true}

@@ -102,7 +102,7 @@ impl Listener {
     }
 }
 
-/// What is spoken on a listener.
+/// What is spoken on a listener, above TLS if it has that.
 ///
 /// # Errors
 /// When this version does not speak it yet.

@@ -122,12 +122,10 @@ impl Socket {
 
     /// Whether our own end is on a loopback address.
     pub(crate) fn is_on_loopback(&self) -> bool {
-        let local = match self {
-            Self::Tcp(stream) => stream.local_addr(),
-            Self::Tls(stream) => stream.tcp().local_addr(),
-            Self::Unix(_) => return true,
-        };
-        local.is_ok_and(|local| local.ip().to_canonical().is_loopback())
+        self.tcp().is_none_or(|stream| {
+            let local = stream.local_addr();
+            local.is_ok_and(|local| local.ip().to_canonical().is_loopback())
+        })
     }
 }
 

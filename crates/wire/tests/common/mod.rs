@@ -40,12 +40,14 @@ pub struct Setup {
     pub io: Io,
     pub argv: Vec<String>,
     pub ring_len: usize,
-    /// Changes the listeners' rules.
-    pub rules: fn(&mut Listener),
     /// TLS on every port.
     pub tls: Option<Certificate>,
+    /// TLS is only offered, on the port for everything.
+    pub offer_tls: bool,
     /// Users and tokens.
     pub access: Rules,
+    /// Changes the listeners' rules.
+    pub rules: fn(&mut Listener),
     pub compression: Compression,
 }
 
@@ -59,9 +61,10 @@ impl Setup {
             io: Io::Pipe,
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             ring_len: 1 << 20,
-            rules: |_| {},
             tls: None,
+            offer_tls: false,
             access: Rules::default(),
+            rules: |_| {},
             compression: Compression::Auto,
         }
     }
@@ -161,6 +164,11 @@ impl Server {
             ..Listener::new(target)
         };
         (setup.rules)(&mut listener);
+        if setup.offer_tls {
+            listener.offered_tls = tls.clone();
+        } else {
+            listener.tls = tls.clone();
+        }
         let context = Context {
             registry: registry.clone(),
             admission: admission.clone(),
