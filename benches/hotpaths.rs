@@ -8,7 +8,7 @@ use anywire_codec::websocket::{Opcode, write_masked};
 use anywire_model::{ExitReason, Io, Offset, Role, Signal, Size};
 use anywire_process::{Control, InputError, Order, Ring, Running, Spawn, Spawning};
 use anywire_session::{Policy, Registry, Settings};
-use anywire_wire::admit::{Options, loopback_hosts};
+use anywire_wire::admit::{Options, Rules, loopback_hosts};
 use anywire_wire::{
     Admission, Bound, Compression, Context, Listener, Listening, Protocol, Target, serve,
 };
@@ -77,11 +77,10 @@ fn listen(
     };
     let socket = TcpListener::bind("127.0.0.1:0")?;
     let at = socket.local_addr()?;
-    let admission = Admission::new(Options {
+    let admission = Admission::new(Options::new(Rules {
         hosts: loopback_hosts(at),
-        vault: None,
-        save: Box::new(|_| {}),
-    });
+        ..Rules::default()
+    }));
     let context = Context {
         registry: Registry::new(Arc::new(Stage(program.clone())), settings),
         admission: Arc::new(admission),

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use anywire_handler::Echo;
 use anywire_model::Role;
 use anywire_session::Registry;
-use anywire_wire::admit::Options;
+use anywire_wire::admit::{Options, Rules as AccessRules};
 use anywire_wire::{Admission, Context, Listener as Rules, Metrics};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -48,13 +48,13 @@ pub(crate) fn echo(args: EchoArgs) -> Result<ExitCode> {
 
 async fn serve(config: &Config, listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
     let registry = Registry::new(Arc::new(Echo), settings(config));
-    let hosts = listener::hosts(&listeners, &config.listeners, &[]);
+    let places: Vec<_> = listeners.iter().filter_map(Listener::place).collect();
+    let hosts = listener::hosts(&places, &config.listeners, &[]);
     // An echo gives nothing away that its client did not bring; foreign pages are refused all the same.
-    let admission = Arc::new(Admission::new(Options {
+    let admission = Arc::new(Admission::new(Options::new(AccessRules {
         hosts,
-        vault: None,
-        save: Box::new(|_| ()),
-    }));
+        ..AccessRules::default()
+    })));
     let metrics = Arc::<Metrics>::default();
     let shutdown = CancellationToken::new();
     let mut wires = JoinSet::new();

@@ -4,6 +4,7 @@
 //! is the process that the supervisor starts, `config` what the one tells the other and what users write, `listener`
 //! from URLs to sockets, `programs` where a session's program comes from, `logging` how both log.
 
+mod access;
 pub mod cli;
 mod config;
 mod echo;

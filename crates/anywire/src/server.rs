@@ -2,6 +2,7 @@
 //!
 //! It adopts what an earlier server left, serves every listener on the workers, and goes when it is told to.
 
+use crate::access::Access;
 use crate::config::Config;
 use crate::config::file::{self, Log, LogFormat};
 use crate::config::runtime;
@@ -13,12 +14,9 @@ use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_model::Role;
 use anywire_process::supervisor::client::{self, Orphan};
-use anywire_process::supervisor::{Adopted, Supervised, Vault};
+use anywire_process::supervisor::{Adopted, Supervised};
 use anywire_session::{Lag, Policy, Registry, Settings, SizePolicy};
-use anywire_wire::admit::Options;
-use anywire_wire::{
-    Admission, Compression, Context, Listener as Rules, Metrics, Protocol, Stderr, Target,
-};
+use anywire_wire::{Compression, Context, Listener as Rules, Metrics, Protocol, Stderr, Target};
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -99,10 +97,10 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     let registry = Registry::new(programs.clone(), settings(&config));
     adopt(&registry, orphans, &workers.handles());
     let listeners = take_listeners(listeners, &config)?;
-    let admission = Arc::new(admission(&listeners, &config, vault));
+    let access = Arc::new(Access::open(&listeners, &config, vault)?);
     let metrics = Arc::<Metrics>::default();
     if epoch == 1 {
-        announce(&listeners, &admission, &config);
+        announce(&listeners, &access, &config);
     }
     spawn.ready().await.context("telling the supervisor")?;
     let shutdown = CancellationToken::new();
@@ -113,9 +111,15 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
             .and_then(|index| config.listeners.get(index));
         let context = Context {
             registry: registry.clone(),
-            admission: admission.clone(),
+            admission: access.admission.clone(),
             metrics: metrics.clone(),
-            listener: rules.map_or_else(|| command_line_rules(&config), listener_rules),
+            listener: match rules {
+                Some(rules) => Rules {
+                    tls: access.tls(rules),
+                    ..listener_rules(rules)
+                },
+                None => command_line_rules(&config),
+            },
         };
         let protocol = match rules {
             Some(rules) => listener::protocol(&rules.url)?,
@@ -132,6 +136,8 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     metrics.set_ready(true);
     // Whoever keeps something of the configuration subscribes.
     let current = watch::Sender::new(Arc::new(config));
+    let mut followers = JoinSet::new();
+    followers.spawn(access.follow(current.subscribe()));
     tokio::select! {
         () = live(&spawn, &registry, &metrics) => {}
         never = follow(&spawn, &registry, &programs, &current) => match never {},
@@ -154,7 +160,7 @@ fn take_listeners(kept: Vec<(String, OwnedFd)>, config: &Config) -> Result<Vec<L
 }
 
 /// Takes over each configuration that comes after the first: services and limits for sessions to come. Sessions that
-/// live keep their rules, listeners theirs until the next start.
+/// live keep their rules, listeners theirs until the next start. Others follow what is `current`.
 async fn follow(
     spawn: &Supervised,
     registry: &Registry,
@@ -194,16 +200,6 @@ fn adopt(registry: &Registry, orphans: Vec<Orphan>, workers: &[Handle]) {
             Err(error) => tracing::error!(%error, "adopting a program"),
         }
     }
-}
-
-fn admission(listeners: &[Listener], config: &Config, vault: Vault) -> Admission {
-    let hosts = listener::hosts(listeners, &config.listeners, &config.auth.hosts);
-    let kept = vault.load();
-    Admission::new(Options {
-        hosts,
-        vault: kept,
-        save: Box::new(move |bytes| vault.save(bytes)),
-    })
 }
 
 /// What the registry needs to know of a configuration.
@@ -270,6 +266,7 @@ pub(crate) fn listener_rules(rules: &runtime::Listener) -> Rules {
             file::Compression::Always => Compression::Always,
             file::Compression::Never => Compression::Never,
         },
+        tls: None,
         max_connections: rules.max_connections,
         max_per_address: rules.max_per_address,
     }
@@ -294,8 +291,9 @@ pub(crate) fn listener_url(listener: &Listener, rules: &runtime::Listener) -> Li
 }
 
 /// One line for each listener, for people and for scripts.
-fn announce(listeners: &[Listener], admission: &Admission, config: &Config) {
+fn announce(listeners: &[Listener], access: &Access, config: &Config) {
     let mut told = HashSet::new();
+    let (mut code_told, mut code_asked) = (false, false);
     for listener in listeners {
         let Some(index) = listener.index() else {
             continue;
@@ -310,10 +308,19 @@ fn announce(listeners: &[Listener], admission: &Admission, config: &Config) {
         let url = listener_url(listener, rules);
         let web = rules.url.scheme == Scheme::Http && !matches!(rules.url.at, At::Path(_));
         if web && rules.auth {
-            println!("{url}#code={}", admission.start_code());
+            println!("{url}#code={}", access.admission.start_code());
+            code_told = true;
         } else {
             println!("{url}");
+            code_asked |= rules.auth && !matches!(rules.url.at, At::Path(_));
         }
+    }
+    // Raw bytes and telnet ask for it, and no address has said it.
+    if code_asked && !code_told {
+        println!("start code: {}", access.admission.start_code());
+    }
+    if let Some(fingerprint) = access.fingerprint() {
+        println!("the certificate's SHA-256 fingerprint is {fingerprint}");
     }
 }
 

@@ -1,8 +1,9 @@
 //! Network bytes to intents: everything between a socket and a session.
 //!
 //! Reading order, which is the way of a connection: [`serve`] runs a listener (`listen`), whose connections are judged
-//! (`admit`) and speak raw bytes (`tcp`), `telnet` or HTTP (`http`), perhaps upgraded to WebSocket (`ws`), or whatever
-//! they turn out to speak (`auto`). Either way they end in `link`, the one pump that moves bytes between a socket and an attachment, and which knows only messages and a
+//! (`admit`), perhaps behind TLS (`tls`), and speak raw bytes (`tcp`), `telnet` or HTTP (`http`), perhaps upgraded to
+//! WebSocket (`ws`), or whatever they turn out to speak (`auto`). Either way they end in `link`, the one pump that moves
+//! bytes between a socket and an attachment, and which knows only messages and a
 //! `dialect` that gives them a meaning.
 //!
 //! The caller binds sockets, owns worker runtimes and the shutdown token; this crate spawns one task per connection
@@ -21,6 +22,7 @@ mod tcp;
 mod telnet;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 mod ws;
 
 pub use admit::Admission;
@@ -68,6 +70,8 @@ pub struct Listener {
     pub max_connections: usize,
     /// Connections at the same time from one address (IPv6: one /64).
     pub max_per_address: usize,
+    /// Its certificate, if it is enciphered. UNIX sockets never are.
+    pub tls: Option<Arc<tls::Tls>>,
 }
 
 impl Listener {
@@ -84,6 +88,7 @@ impl Listener {
             compression: Compression::Auto,
             max_connections: usize::MAX,
             max_per_address: usize::MAX,
+            tls: None,
         }
     }
 }

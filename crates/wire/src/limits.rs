@@ -17,7 +17,7 @@ pub(crate) fn connections() -> usize {
 
 /// How long open connections may take to end when the server stops.
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(5);
-/// From the connection to the end of a request's header.
+/// From the connection to the end of the TLS handshake, and from there to the end of a request's header.
 pub(crate) const HEADER: Duration = Duration::from_secs(10);
 /// Bytes of a request's header.
 pub(crate) const HEADER_BYTES: usize = 16 * 1024;
@@ -72,17 +72,19 @@ pub(crate) const LINGER_SHARED: Duration = Duration::from_secs(5);
 pub(crate) const LINGER_REFUSED: Duration = Duration::from_secs(1);
 /// The same when the server stops.
 pub(crate) const LINGER_SHUTDOWN: Duration = Duration::from_secs(1);
-/// To type a start code on a raw connection.
+/// To type a line of the login.
 pub(crate) const PROMPT: Duration = Duration::from_secs(30);
-/// Bytes of a line with a start code.
-pub(crate) const PROMPT_LINE: usize = 64;
+/// Bytes of a line of the login: a password, a token.
+pub(crate) const PROMPT_LINE: usize = 128;
 /// Bytes of a line in the menu of sessions.
 pub(crate) const MENU_LINE: usize = 256;
 /// To choose in it.
 pub(crate) const MENU: Duration = Duration::from_secs(300);
 /// Lines that may be typed in it.
 pub(crate) const MENU_LINES: u32 = 1000;
-/// Tries on a raw connection.
+/// Tries on one connection.
 pub(crate) const PROMPT_TRIES: u32 = 3;
+/// How long a password may wait to be checked.
+pub(crate) const PASSWORD: Duration = Duration::from_secs(10);
 /// How often output is looked for while a program does not take its input.
 pub(crate) const BLOCKED_TICK: Duration = Duration::from_millis(20);

@@ -1,6 +1,6 @@
 //! Who is at the other end of a socket, as the kernel tells it.
 
-use crate::admit::Principal;
+use crate::admit::{Account, Principal};
 use anywire_model::Role;
 use std::net::SocketAddr;
 
@@ -40,6 +40,7 @@ impl Peer {
         Principal {
             name: name.into(),
             role,
+            account: Account::Nobody,
         }
     }
 }

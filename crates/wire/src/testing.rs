@@ -1,6 +1,6 @@
 //! What the tests inside this crate share.
 
-use crate::admit::Options;
+use crate::admit::{Options, Rules};
 use crate::{Admission, Context, Listener, Target};
 use anywire_process::Local;
 use anywire_session::{Registry, Settings};
@@ -18,11 +18,10 @@ pub(crate) fn context(auth: bool) -> Arc<Context> {
     let spawn = Arc::new(Local::new(Default::default()).unwrap());
     Arc::new(Context {
         registry: Registry::new(spawn, settings),
-        admission: Arc::new(Admission::new(Options {
+        admission: Arc::new(Admission::new(Options::new(Rules {
             hosts: vec![HOST.to_owned()],
-            vault: None,
-            save: Box::new(|_| {}),
-        })),
+            ..Rules::default()
+        }))),
         metrics: Arc::default(),
         listener: Listener {
             auth,

@@ -1,5 +1,6 @@
 //! `anywire config`: looks at configurations without running them.
 
+use super::secrets;
 use crate::config::{self, Overlay};
 use crate::serve::ServeArgs;
 use anyhow::{Context as _, Result};
@@ -28,6 +29,8 @@ enum ConfigCommand {
     Schema,
     /// Print what would be in force for these options of `serve`, without secrets
     Show(Box<ServeArgs>),
+    HashPassword(secrets::HashPasswordArgs),
+    NewToken(secrets::NewTokenArgs),
 }
 
 pub(super) fn run(args: ConfigArgs) -> Result<ExitCode> {
@@ -44,6 +47,8 @@ pub(super) fn run(args: ConfigArgs) -> Result<ExitCode> {
             println!("{schema}");
             Ok(ExitCode::SUCCESS)
         }
+        ConfigCommand::HashPassword(args) => secrets::hash_password(&args),
+        ConfigCommand::NewToken(args) => secrets::new_token(&args),
         ConfigCommand::Show(args) => match args.load() {
             Ok(file) => {
                 print!("{}", config::show(&file)?);

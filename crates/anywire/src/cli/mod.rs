@@ -3,6 +3,7 @@
 pub mod client;
 mod config;
 mod manual;
+mod secrets;
 
 use crate::config::file::LogFormat;
 use crate::{echo, logging, serve, server};
@@ -49,6 +50,7 @@ enum ClientCommand {
     Rename(client::RenameArgs),
     Kill(client::KillArgs),
     Url(client::UrlArgs),
+    Code(client::CodeArgs),
 }
 
 /// Runs the command that this process was started with.
@@ -94,6 +96,7 @@ fn run_client(command: ClientCommand) -> anyhow::Result<ExitCode> {
             ClientCommand::Attach(args) => client::attach(args).await,
             ClientCommand::Kill(args) => client::kill(args).await,
             ClientCommand::Url(args) => client::url(args).await,
+            ClientCommand::Code(args) => client::code(args).await,
         }
     })
 }

@@ -52,6 +52,11 @@ impl Listener {
         self.index
     }
 
+    /// Its address and index, if it is one of the configuration's and reached by address.
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.address().zip(self.index())
+    }
+
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.address
     }
@@ -102,33 +107,33 @@ impl Listener {
 /// # Errors
 /// When this version does not speak it yet.
 pub(crate) fn protocol(url: &ListenUrl) -> Result<Protocol> {
-    match (url.scheme, url.tls) {
-        (Scheme::Http, false) => Ok(Protocol::Http),
-        (Scheme::Tcp, false) => Ok(Protocol::Raw),
-        (Scheme::Telnet, false) => Ok(Protocol::Telnet),
-        (Scheme::Auto, false) => Ok(Protocol::Auto),
-        _ => bail!("{url}: this version does not speak that yet"),
+    match url.scheme {
+        Scheme::Http => Ok(Protocol::Http),
+        Scheme::Tcp => Ok(Protocol::Raw),
+        Scheme::Telnet => Ok(Protocol::Telnet),
+        Scheme::Auto => Ok(Protocol::Auto),
+        Scheme::Framed => bail!("{url}: this version does not speak that yet"),
     }
 }
 
+/// The address of a socket that listens, and the index of its listener.
+pub(crate) type Place = (SocketAddr, usize);
+
 /// The values of `Host` under which the page is reached on these listeners.
 pub(crate) fn hosts(
-    bound: &[Listener],
+    places: &[Place],
     configured: &[runtime::Listener],
     names: &[String],
 ) -> Vec<String> {
     let mut hosts = Vec::new();
-    for listener in bound {
-        let Some(address) = listener.address() else {
-            continue;
-        };
-        let Some(rules) = listener.index().and_then(|index| configured.get(index)) else {
+    for (address, index) in places {
+        let Some(rules) = configured.get(*index) else {
             continue;
         };
         if !matches!(rules.url.scheme, Scheme::Http | Scheme::Auto) {
             continue;
         }
-        hosts.extend(anywire_wire::admit::loopback_hosts(address));
+        hosts.extend(anywire_wire::admit::loopback_hosts(*address));
         let own = match &rules.url.at {
             At::Name(name, _) => Some(name),
             _ => None,

@@ -6,7 +6,7 @@ mod bind;
 mod bound;
 
 pub(crate) use bind::bind;
-pub(crate) use bound::{Listener, hosts, protocol};
+pub(crate) use bound::{Listener, Place, hosts, protocol};
 
 use crate::config::as_text;
 use std::fmt;

@@ -22,7 +22,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 /// Bytes of the vault: what the root wants a new server to know of the old one's secrets.
-pub(super) const VAULT_LEN: usize = 8192;
+pub(super) const VAULT_LEN: usize = 16384;
 /// At most this often all processes are looked at.
 const LOOK_MS: u64 = 25;
 /// What a stopping server gets to finish with its clients.

@@ -1,53 +1,90 @@
-//! The login cookie: role and expiry, signed (HMAC-SHA256). Nothing is stored on the server, so a cookie outlives it.
+//! The login cookie: account, role and expiry, signed (HMAC-SHA256). Nothing of it is stored on the server, so it
+//! outlives the server.
+//!
+//! Into the signature goes a *stamp* of the account: when its password or role changes, or it is removed, its cookies
+//! are worth nothing.
 
+use super::rules::{Account, Name};
 use super::vault::{role_byte, role_from};
 use anywire_model::Role;
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// Version, role, expiry.
-const CLAIMS: usize = 10;
-const VERSION: u8 = 1;
-/// Version, role, expiry, signature.
-const LEN: usize = CLAIMS + 32;
+const VERSION: u8 = 2;
+/// Version, role, expiry, number, kind of account; its name follows.
+const FIXED: usize = 19;
+const SIGNATURE: usize = 32;
+const MAX: usize = FIXED + Name::MAX + SIGNATURE;
+
+/// What a cookie says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Claims {
+    pub(super) account: Account,
+    pub(super) role: Option<Role>,
+    /// Milliseconds since 1970.
+    pub(super) expires: u64,
+    /// Random: by it one login is ended and no other.
+    pub(super) id: [u8; 8],
+}
 
 /// The cookie's name at this host. Browsers do not keep ports apart, so two servers on one machine need two names.
-pub(super) fn name(host: &str) -> String {
+/// With TLS browsers see to it that no other host and no page without TLS has set it.
+pub(super) fn name(host: &str, tls: bool) -> String {
+    let prefix = if tls { "__Host-" } else { "" };
     match host.rsplit_once(':') {
         Some((_, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            format!("anywire-{port}")
+            format!("{prefix}anywire-{port}")
         }
-        _ => "anywire".to_owned(),
+        _ => format!("{prefix}anywire"),
     }
 }
 
-/// The value of a cookie that is valid until `expires` (milliseconds since 1970).
-pub(super) fn sign(key: &[u8; 32], role: Option<Role>, expires: u64) -> String {
-    let mut value = [0; LEN];
-    value[0] = VERSION;
-    value[1] = role_byte(role);
-    value[2..CLAIMS].copy_from_slice(&expires.to_be_bytes());
-    let signature = mac(key, &value[..CLAIMS]).finalize().into_bytes();
-    value[CLAIMS..].copy_from_slice(&signature);
+/// The value of a cookie that makes these claims.
+pub(super) fn sign(key: &[u8; 32], claims: &Claims, stamp: &[u8; 32]) -> String {
+    let (kind, name) = claims.account.parts();
+    let mut value = vec![VERSION, role_byte(claims.role)];
+    value.extend(claims.expires.to_be_bytes());
+    value.extend(claims.id);
+    value.push(kind);
+    value.extend(name.bytes());
+    let signature = mac(key, &value, stamp).finalize().into_bytes();
+    value.extend(signature);
     BASE64URL_NOPAD.encode(&value)
 }
 
-/// The role that a cookie's value stands for, if it is ours and not expired.
-pub(super) fn verify(key: &[u8; 32], value: &str, now: u64) -> Option<Option<Role>> {
-    if value.len() != BASE64URL_NOPAD.encode_len(LEN) {
+/// What a cookie's value claims, if it is ours and not expired. `stamp` says what the account's is now.
+pub(super) fn verify(
+    key: &[u8; 32],
+    value: &str,
+    now: u64,
+    stamp: impl FnOnce(&Account) -> Option<[u8; 32]>,
+) -> Option<Claims> {
+    if value.len() > BASE64URL_NOPAD.encode_len(MAX) {
         return None;
     }
     let bytes = BASE64URL_NOPAD.decode(value.as_bytes()).ok()?;
-    let (claims, signature) = bytes.split_at_checked(CLAIMS)?;
-    mac(key, claims).verify_slice(signature).ok()?;
-    let expires = u64::from_be_bytes(claims[2..].try_into().ok()?);
-    (claims[0] == VERSION && now < expires).then(|| role_from(claims[1]))?
+    let (signed, signature) = bytes.split_at_checked(bytes.len().checked_sub(SIGNATURE)?)?;
+    let (fixed, name) = signed.split_first_chunk::<FIXED>()?;
+    let account = match (fixed[18], name) {
+        (0, []) => Account::Nobody,
+        (kind, name) => Account::from_parts(kind, name)?,
+    };
+    let stamp = stamp(&account)?;
+    mac(key, signed, &stamp).verify_slice(signature).ok()?;
+    let claims = Claims {
+        account,
+        role: role_from(fixed[1])?,
+        expires: u64::from_be_bytes(fixed[2..10].try_into().ok()?),
+        id: fixed[10..18].try_into().ok()?,
+    };
+    (fixed[0] == VERSION && now < claims.expires).then_some(claims)
 }
 
-fn mac(key: &[u8; 32], claims: &[u8]) -> Hmac<Sha256> {
+fn mac(key: &[u8; 32], claims: &[u8], stamp: &[u8; 32]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key may have any length");
     mac.update(b"anywire cookie\0");
+    mac.update(stamp);
     mac.update(claims);
     mac
 }
@@ -57,38 +94,70 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn claims(account: Account) -> Claims {
+        Claims {
+            account,
+            role: Some(Role::Viewer),
+            expires: 1000,
+            id: [7; 8],
+        }
+    }
+
+    fn read(key: u8, value: &str, now: u64) -> Option<Claims> {
+        verify(&[key; 32], value, now, |_| Some([0; 32]))
+    }
+
     #[test]
     fn ours_and_in_time() {
-        let value = sign(&[1; 32], Some(Role::Viewer), 1000);
-        assert_eq!(verify(&[1; 32], &value, 999), Some(Some(Role::Viewer)));
-        assert_eq!(verify(&[1; 32], &value, 1000), None);
-        assert_eq!(verify(&[2; 32], &value, 999), None);
-        assert_eq!(verify(&[1; 32], &sign(&[1; 32], None, 9), 1), Some(None));
+        let name = "alice".into();
+        for account in [
+            Account::Nobody,
+            Account::User(name),
+            Account::Token("ci".into()),
+        ] {
+            let value = sign(&[1; 32], &claims(account.clone()), &[0; 32]);
+            assert_eq!(read(1, &value, 999), Some(claims(account)));
+            assert_eq!(read(1, &value, 1000), None);
+            assert_eq!(read(2, &value, 999), None);
+        }
+    }
+
+    #[test]
+    fn an_account_that_changed_or_is_gone_has_no_cookies() {
+        let account = Account::User("alice".into());
+        let value = sign(&[1; 32], &claims(account), &[5; 32]);
+        let with = |stamp| verify(&[1; 32], &value, 1, |_| stamp);
+        assert!(with(Some([5; 32])).is_some());
+        assert_eq!(with(Some([6; 32])), None);
+        assert_eq!(with(None), None);
     }
 
     #[test]
     fn every_changed_byte_is_noticed() {
-        let value = sign(&[1; 32], Some(Role::Viewer), u64::MAX);
+        let value = sign(&[1; 32], &claims(Account::User("bob".into())), &[0; 32]);
         let bytes = BASE64URL_NOPAD.decode(value.as_bytes()).unwrap();
         for at in 0..bytes.len() {
             let mut bytes = bytes.clone();
             bytes[at] ^= 1;
-            assert_eq!(verify(&[1; 32], &BASE64URL_NOPAD.encode(&bytes), 0), None);
+            assert_eq!(read(1, &BASE64URL_NOPAD.encode(&bytes), 0), None);
         }
     }
 
     proptest! {
         #[test]
-        fn noise_is_refused(value: String) {
-            prop_assert_eq!(verify(&[1; 32], &value, 0), None);
+        fn noise_is_refused(value: String, bytes: Vec<u8>) {
+            prop_assert_eq!(read(1, &value, 0), None);
+            prop_assert_eq!(read(1, &BASE64URL_NOPAD.encode(&bytes), 0), None);
         }
     }
 
     #[test]
     fn servers_on_one_host_do_not_share_a_name() {
-        assert_eq!(name("localhost:7681"), "anywire-7681");
-        assert_eq!(name("[::1]:80"), "anywire-80");
-        assert_eq!(name("[::1]"), "anywire");
-        assert_eq!(name("localhost"), "anywire");
+        assert_eq!(name("localhost:7681", false), "anywire-7681");
+        assert_eq!(name("[::1]:80", false), "anywire-80");
+        assert_eq!(name("[::1]", false), "anywire");
+        assert_eq!(name("localhost", false), "anywire");
+        assert_eq!(name("localhost:7681", true), "__Host-anywire-7681");
+        assert_eq!(name("term.example", true), "__Host-anywire");
     }
 }

@@ -1,28 +1,44 @@
 //! Who may come in: the one place where requests and connections are judged.
 //!
-//! A *start code* is typed or stands in the fragment of the printed address, valid until the vault is made anew. A
-//! *ticket* is minted for one use within 30 seconds. Either buys a browser a signed cookie. A program on this machine
-//! that connects to the UNIX socket needs none: the kernel tells who it is.
+//! A *start code* is typed or stands in the fragment of the printed address, valid until it is exchanged. A *ticket* is
+//! minted for one use within 30 seconds. Users with *passwords* and programs with *tokens* stand in the configuration.
+//! Each buys a browser a signed cookie. A program on this machine that connects to the UNIX socket needs none: the
+//! kernel tells who it is.
 
 mod backoff;
 mod cookie;
+mod credentials;
+mod login;
 mod origin;
+mod password;
+mod rules;
+mod typed;
 mod vault;
 
 pub(crate) use backoff::prefix;
 pub use origin::loopback_hosts;
+pub use password::{HashError, hash_password, new_token};
+pub use rules::{Name, RuleError, Rules, Token, User};
 pub use vault::{TICKET_LIFE, VAULT_MAX};
 
+pub(crate) use credentials::{Secret, challenge};
+pub(crate) use rules::Account;
+pub(crate) use typed::{Typist, typed_login};
+
+use crate::Listener;
+use crate::link::Socket;
 use crate::peer::Peer;
 use anywire_model::Role;
-use backoff::Backoff;
+use backoff::Failures;
+use cookie::Claims;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, COOKIE, ORIGIN};
+use http::header::{FORWARDED, ORIGIN};
 use http::request::Parts;
-use parking_lot::Mutex;
-use std::net::IpAddr;
+use origin::Own;
+use parking_lot::{Mutex, RwLock};
+use password::Passwords;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use vault::Vault;
 
 /// How long a login lasts.
@@ -30,23 +46,42 @@ const COOKIE_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Keeps the vault's bytes where the next server finds them; called with at most [`VAULT_MAX`] bytes. Must not wait.
 pub type Save = Box<dyn Fn(&[u8]) + Send + Sync>;
+/// Is told each new start code, for who shows it to people. Must not wait.
+pub type Announce = Box<dyn Fn(&str) + Send + Sync>;
 
 /// What an [`Admission`] is made of.
 pub struct Options {
-    /// The values of `Host` that are ours, as a browser writes them: with the port unless it is the scheme's own.
-    pub hosts: Vec<String>,
+    /// What the operator decides.
+    pub rules: Rules,
     /// What `save` was last called with. Anything that is not a vault is replaced by a fresh one.
     pub vault: Option<Vec<u8>>,
     /// Keeps the vault.
     pub save: Save,
+    /// Is told each new start code.
+    pub announce: Announce,
+}
+
+impl Options {
+    /// A vault that nobody keeps.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            vault: None,
+            save: Box::new(|_| {}),
+            announce: Box::new(|_| {}),
+        }
+    }
 }
 
 /// Judges requests and connections; keeps the secrets.
 pub struct Admission {
-    hosts: Vec<String>,
+    rules: RwLock<Arc<Rules>>,
     vault: Mutex<Vault>,
     save: Save,
-    failures: Mutex<Backoff>,
+    announce: Announce,
+    failures: Arc<Failures>,
+    passwords: Passwords,
 }
 
 /// Who was let in.
@@ -56,6 +91,41 @@ pub struct Principal {
     pub name: Arc<str>,
     /// The most that it may do; `None` where the listener decides.
     pub role: Option<Role>,
+    /// On whose account.
+    pub(crate) account: Account,
+}
+
+impl Principal {
+    /// What it may do at a listener.
+    pub(crate) fn role_at(&self, listener: &Listener) -> Role {
+        self.role.unwrap_or(listener.default_role)
+    }
+}
+
+/// What a credential buys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) account: Account,
+    /// `None` where the listener decides.
+    pub(crate) role: Option<Role>,
+}
+
+impl Grant {
+    /// Entry on nobody's account.
+    pub(crate) const NOBODY: Self = Self {
+        account: Account::Nobody,
+        role: None,
+    };
+
+    /// Who comes in by it.
+    pub(crate) fn principal(self, peer: Peer) -> Principal {
+        let mut principal = peer.principal(self.role);
+        if let Account::User(name) | Account::Token(name) = &self.account {
+            principal.name = name.clone();
+        }
+        principal.account = self.account;
+        principal
+    }
 }
 
 /// What a route asks of a request beyond `Host` and `Origin`.
@@ -63,10 +133,36 @@ pub struct Principal {
 pub(crate) enum Need {
     /// Nothing: the page itself, the login, the health check.
     Nothing,
+    /// A principal, unless both ends of the connection are on loopback: what a monitor on this machine reads.
+    PrincipalUnlessLocal,
     /// A principal.
     Principal,
     /// A principal, and if a cookie says who it is, a page of ours as the sender.
     PrincipalAndPage,
+}
+
+/// How a request came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) peer: Peer,
+    /// Enciphered by us.
+    pub(crate) tls: bool,
+    /// Both ends are on loopback.
+    pub(crate) local: bool,
+    /// Whether the listener asks for credentials.
+    pub(crate) auth: bool,
+}
+
+impl Way {
+    /// By this socket, accepted by a listener that does or does not ask for credentials.
+    pub(crate) fn of(socket: &Socket, peer: Peer, auth: bool) -> Self {
+        Self {
+            peer,
+            tls: socket.is_tls(),
+            local: !peer.is_remote() && socket.is_on_loopback(),
+            auth,
+        }
+    }
 }
 
 /// Why a request was turned away.
@@ -76,40 +172,53 @@ pub(crate) enum Refusal {
     Host,
     #[error("requests from pages of other origins are refused")]
     Origin,
-    #[error("log in first: POST /api/login with a start code or a ticket")]
+    #[error(
+        "log in first: POST /api/login with a start code, a ticket, a token or user and password"
+    )]
     Unauthorized,
     #[error("too many failures; try again later")]
     Wait(Duration),
-}
-
-/// Something that buys entry.
-#[derive(Clone, Copy)]
-pub(crate) enum Secret<'a> {
-    Code(&'a str),
-    Ticket(&'a str),
+    #[error("too many passwords are being checked; try again in a moment")]
+    Busy,
 }
 
 impl std::fmt::Debug for Admission {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Admission")
-            .field("hosts", &self.hosts)
+            .field("rules", &self.rules())
             .finish_non_exhaustive()
     }
 }
 
 impl Admission {
-    /// Opens or makes the vault and saves it.
+    /// Opens the vault, or makes and saves it and announces its start code.
     #[must_use]
     pub fn new(options: Options) -> Self {
         let kept = options.vault.as_deref().and_then(Vault::from_bytes);
-        let vault = kept.unwrap_or_else(Vault::fresh);
+        let vault = kept.unwrap_or_else(|| {
+            let fresh = Vault::fresh();
+            (options.announce)(&fresh.start_code());
+            fresh
+        });
         (options.save)(&vault.to_bytes());
         Self {
-            hosts: options.hosts,
+            rules: RwLock::new(Arc::new(options.rules)),
             vault: Mutex::new(vault),
             save: options.save,
-            failures: Mutex::new(Backoff::default()),
+            announce: options.announce,
+            failures: Arc::new(Failures::new()),
+            passwords: Passwords::new(),
         }
+    }
+
+    /// Exchanges the rules. Cookies of users and tokens that are gone or changed are worth nothing from now on;
+    /// connections that exist stay.
+    pub fn reload(&self, rules: Rules) {
+        *self.rules.write() = Arc::new(rules);
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        self.rules.read().clone()
     }
 
     /// The start code.
@@ -118,119 +227,86 @@ impl Admission {
         self.vault.lock().start_code()
     }
 
-    /// A ticket for this role at most: usable once, for [`TICKET_LIFE`].
-    #[must_use]
-    pub fn mint_ticket(&self, role: Option<Role>) -> String {
-        let mut vault = self.vault.lock();
-        let ticket = vault.mint(role, now_ms());
-        (self.save)(&vault.to_bytes());
-        ticket
+    /// Makes a new start code, announces and returns it. The old one is worth nothing from now on; cookies that it
+    /// bought stay.
+    pub fn rotate(&self) -> String {
+        let code = self.change(|vault| {
+            vault.rotate();
+            vault.start_code()
+        });
+        (self.announce)(&code);
+        code
     }
 
-    /// Judges a request. Where the listener asks for no credentials (`auth`), every client that reaches it is let in;
-    /// `Host` and `Origin` are judged all the same, since web pages of others can reach loopback too.
-    pub(crate) fn request(
+    /// A ticket that buys this: usable once, for [`TICKET_LIFE`].
+    pub(crate) fn mint_ticket(&self, grant: Grant) -> String {
+        self.change(|vault| vault.mint(grant, now_ms()))
+    }
+
+    /// What was kept of the server's own certificate.
+    pub(crate) fn certificate(&self) -> Option<Vec<u8>> {
+        self.vault.lock().certificate()
+    }
+
+    /// Keeps the server's own certificate for the next server.
+    pub(crate) fn keep_certificate(&self, bytes: Vec<u8>) {
+        self.change(|vault| vault.keep_certificate(bytes));
+    }
+
+    /// Changes the vault and saves it.
+    fn change<T>(&self, what: impl FnOnce(&mut Vault) -> T) -> T {
+        let mut vault = self.vault.lock();
+        let result = what(&mut vault);
+        (self.save)(&vault.to_bytes());
+        result
+    }
+
+    /// Judges a request. Where the listener asks for no credentials, every client that reaches it is let in; `Host`
+    /// and `Origin` are judged all the same, since web pages of others can reach loopback too.
+    pub(crate) async fn request(
         &self,
         request: &Parts,
-        peer: Peer,
+        way: Way,
         need: Need,
-        auth: bool,
     ) -> Result<Option<Principal>, Refusal> {
+        let (headers, peer) = (&request.headers, way.peer);
         let Peer::Ip(address) = peer else {
             // A UNIX socket: no browser can reach it, and the peer was judged when it connected.
-            if request.headers.contains_key(ORIGIN) {
+            if headers.contains_key(ORIGIN) {
                 return Err(Refusal::Origin);
             }
             return Ok(Some(peer.principal(Some(Role::Owner))));
         };
-        let host = origin::host(request, &self.hosts).ok_or(Refusal::Host)?;
-        let from_page = origin::judge(&request.headers, host, need != Need::Nothing)
+        let rules = self.rules();
+        let host = origin::host(request, &rules.hosts).ok_or(Refusal::Host)?;
+        let own = Own { host, tls: way.tls };
+        let from_page = origin::judge(headers, own, &rules.origins, need != Need::Nothing)
             .map_err(|_| Refusal::Origin)?;
         if need == Need::Nothing {
             return Ok(None);
         }
-        if !auth {
+        let is_local = way.local && !is_forwarded(headers);
+        if !way.auth || (need == Need::PrincipalUnlessLocal && is_local) {
             return Ok(Some(peer.principal(None)));
         }
-        if let Some(secret) = bearer(&request.headers) {
-            let role = self.login(address.ip(), secret)?;
-            return Ok(Some(peer.principal(role)));
+        if let Some(credentials) = credentials::authorization(headers) {
+            let grant = self.login(address.ip(), credentials.secret()).await?;
+            return Ok(Some(grant.principal(peer)));
         }
-        let role = self
-            .cookie(&request.headers, host)
+        let claims = self
+            .cookie(&rules, headers, own)
             .ok_or(Refusal::Unauthorized)?;
         if need == Need::PrincipalAndPage && !from_page {
             return Err(Refusal::Origin);
         }
-        Ok(Some(peer.principal(role)))
-    }
-
-    /// Tries a start code or a ticket; returns the role that it grants.
-    pub(crate) fn login(&self, from: IpAddr, secret: Secret<'_>) -> Result<Option<Role>, Refusal> {
-        let code = match secret {
-            // Nobody guesses 128 bits, so a wrong ticket is no guess and must not lock out who has a right one.
-            Secret::Ticket(ticket) => {
-                let mut vault = self.vault.lock();
-                let granted = vault
-                    .redeem(ticket, now_ms())
-                    .ok_or(Refusal::Unauthorized)?;
-                (self.save)(&vault.to_bytes());
-                return Ok(granted);
-            }
-            Secret::Code(code) => code,
-        };
-        let now = Instant::now();
-        let mut failures = self.failures.lock();
-        if let Some(wait) = failures.wait(from, now) {
-            return Err(Refusal::Wait(wait));
-        }
-        if self.vault.lock().is_start_code(code) {
-            failures.forget(from);
-            Ok(None)
-        } else {
-            failures.failed(from, now);
-            Err(Refusal::Unauthorized)
-        }
-    }
-
-    /// The `Set-Cookie` value for a principal that logged in at this host.
-    pub(crate) fn set_cookie(&self, host: &str, role: Option<Role>) -> String {
-        let expires = now_ms() + COOKIE_LIFE.as_millis() as u64;
-        let value = cookie::sign(self.vault.lock().cookie_key(), role, expires);
-        format!(
-            "{}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}",
-            cookie::name(host),
-            COOKIE_LIFE.as_secs()
-        )
-    }
-
-    /// The role of a valid cookie.
-    fn cookie(&self, headers: &HeaderMap, host: &str) -> Option<Option<Role>> {
-        let name = cookie::name(host);
-        let vault = self.vault.lock();
-        headers
-            .get_all(COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .filter(|(key, _)| *key == name)
-            .find_map(|(_, value)| cookie::verify(vault.cookie_key(), value, now_ms()))
+        let Claims { account, role, .. } = claims;
+        Ok(Some(Grant { account, role }.principal(peer)))
     }
 }
 
-/// The secret of an `Authorization: Bearer` header, for programs that keep no cookies.
-fn bearer(headers: &HeaderMap) -> Option<Secret<'_>> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, secret) = value.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return None;
-    }
-    Some(if secret.len() >= vault::TICKET_CHARS {
-        Secret::Ticket(secret)
-    } else {
-        Secret::Code(secret)
-    })
+/// Whether a proxy says that it only passes this on: then the other end of the connection is not who asks.
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for")
 }
 
 /// Milliseconds since 1970: the clock that cookies and tickets share with the next server.

@@ -20,9 +20,10 @@ pub fn loopback_hosts(address: SocketAddr) -> Vec<String> {
     if address.ip().is_loopback() || address.ip().is_unspecified() {
         hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(|host| format!("{host}:{port}")));
     }
-    if port == 80 {
-        let bare = hosts.iter().map(|host| host.trim_end_matches(":80").into());
-        hosts.extend(bare.collect::<Vec<String>>());
+    if matches!(port, 80 | 443) {
+        let end = format!(":{port}");
+        let bare = hosts.iter().filter_map(|host| host.strip_suffix(&end));
+        hosts.extend(bare.map(str::to_owned).collect::<Vec<_>>());
     }
     hosts.sort();
     hosts.dedup();
@@ -42,19 +43,45 @@ pub(super) fn host<'a>(request: &'a Parts, hosts: &[String]) -> Option<&'a str> 
 
 /// Whether a page of ours is known to have sent this; an error if another one did. A link from another site may lead
 /// to the page itself, so what the browser says about the sender's site (`Sec-Fetch-Site`) only counts if `strict`.
-pub(super) fn judge(headers: &HeaderMap, host: &str, strict: bool) -> Result<bool, Foreign> {
+/// Pages of the `further` origins are ours too.
+pub(super) fn judge(
+    headers: &HeaderMap,
+    own: Own<'_>,
+    further: &[String],
+    strict: bool,
+) -> Result<bool, Foreign> {
+    let origin = single(headers, ORIGIN)?;
+    let is_further =
+        |origin| origin != "null" && further.iter().any(|known| known.as_str() == origin);
+    if origin.is_some_and(is_further) {
+        return Ok(true);
+    }
     let site = headers
         .get("sec-fetch-site")
         .map(http::HeaderValue::as_bytes);
     if strict && !matches!(site, None | Some(b"same-origin" | b"none")) {
         return Err(Foreign);
     }
-    match single(headers, ORIGIN)? {
+    match origin {
         None => Ok(false),
-        Some(origin) => match origin.strip_prefix("http://") {
-            Some(name) if name.eq_ignore_ascii_case(host) => Ok(true),
-            _ => Err(Foreign),
-        },
+        Some(origin) if own.is(origin) => Ok(true),
+        Some(_) => Err(Foreign),
+    }
+}
+
+/// The origin of the page that this request's own address has.
+#[derive(Clone, Copy)]
+pub(super) struct Own<'a> {
+    pub(super) host: &'a str,
+    pub(super) tls: bool,
+}
+
+impl Own<'_> {
+    fn is(self, origin: &str) -> bool {
+        let scheme = if self.tls { "https://" } else { "http://" };
+        origin
+            .strip_prefix(scheme)
+            .is_some_and(|name| name.eq_ignore_ascii_case(self.host))
     }
 }
 

@@ -2,14 +2,18 @@
 //!
 //! | bytes | content |
 //! |---|---|
-//! | 16 | `anywire vault 1\n` |
+//! | 16 | `anywire vault 2\n` |
 //! | 32 | the key that signs cookies |
 //! | 16 | the start code: 10 letters and digits, zeros |
-//! | 64 x 48 | tickets: SHA-256, expiry (milliseconds since 1970, big-endian), role, zeros |
+//! | 64 x 64 | tickets: 16 bytes of SHA-256, expiry (milliseconds since 1970, big-endian), role, account: kind, length, name |
+//! | 64 x 16 | logins that were ended: number, expiry of the cookie |
+//! | 2 + 2400 | the server's own certificate: length (big-endian), what `tls` packed, zeros |
 //! | 8 | the first bytes of the SHA-256 of all before |
 //!
 //! What does not check is no vault: a fresh one is made, and everybody logs in again.
 
+use super::Grant;
+use super::rules::Account;
 use anywire_model::Role;
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
@@ -17,19 +21,24 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 
 /// The most bytes of a vault.
-pub const VAULT_MAX: usize = 4096;
+pub const VAULT_MAX: usize = 8000;
 /// How long a ticket may be used.
 pub const TICKET_LIFE: Duration = Duration::from_secs(30);
 /// Characters of a ticket: 128 bits in Base64.
 pub(super) const TICKET_CHARS: usize = 22;
 
-const MAGIC: &[u8; 16] = b"anywire vault 1\n";
+const MAGIC: &[u8; 16] = b"anywire vault 2\n";
 const CODE: usize = 10;
 const CODE_AT: usize = 48;
 const TICKETS: usize = 64;
 const TICKETS_AT: usize = 64;
-const TICKET: usize = 48;
-const SUM_AT: usize = TICKETS_AT + TICKETS * TICKET;
+const TICKET: usize = 64;
+const ENDED: usize = 64;
+const ENDED_AT: usize = TICKETS_AT + TICKETS * TICKET;
+const CERT_AT: usize = ENDED_AT + ENDED * 16;
+/// Bytes of the longest certificate with its key.
+const CERT: usize = 2400;
+const SUM_AT: usize = CERT_AT + 2 + CERT;
 const LEN: usize = SUM_AT + 8;
 /// 32 characters that are not taken for one another.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
@@ -37,25 +46,61 @@ const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 const _: () = assert!(LEN <= VAULT_MAX);
 
 /// A ticket as it is kept: only who holds it knows it.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Ticket {
-    hash: [u8; 32],
+    /// Half of the SHA-256 of 128 random bits.
+    hash: [u8; 16],
     /// 0 when the slot is free.
     expires: u64,
-    role: u8,
+    grant: Grant,
 }
 
-const FREE: Ticket = Ticket {
-    hash: [0; 32],
-    expires: 0,
-    role: 0,
-};
+impl Ticket {
+    const FREE: Self = Self {
+        hash: [0; 16],
+        expires: 0,
+        grant: Grant::NOBODY,
+    };
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let end = out.len() + TICKET;
+        let (kind, name) = self.grant.account.parts();
+        out.extend_from_slice(&self.hash);
+        out.extend_from_slice(&self.expires.to_be_bytes());
+        out.extend([role_byte(self.grant.role), kind, name.len() as u8]);
+        out.extend_from_slice(name.as_bytes());
+        out.resize(end, 0);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let name = bytes.get(27..)?.get(..usize::from(bytes[26]))?;
+        let account = match bytes[25] {
+            0 => Account::Nobody,
+            kind => Account::from_parts(kind, name)?,
+        };
+        let role = role_from(bytes[24])?;
+        Some(Self {
+            hash: bytes[..16].try_into().ok()?,
+            expires: u64::from_be_bytes(bytes[16..24].try_into().ok()?),
+            grant: Grant { account, role },
+        })
+    }
+}
+
+/// A login that was ended before its cookie expired.
+#[derive(Clone, Copy, Default)]
+struct Ended {
+    id: [u8; 8],
+    expires: u64,
+}
 
 /// The secrets.
 pub(super) struct Vault {
     cookie_key: [u8; 32],
     start_code: [u8; CODE],
-    tickets: [Ticket; TICKETS],
+    tickets: Vec<Ticket>,
+    ended: [Ended; ENDED],
+    certificate: Vec<u8>,
 }
 
 impl Vault {
@@ -63,8 +108,10 @@ impl Vault {
     pub(super) fn fresh() -> Self {
         Self {
             cookie_key: random(),
-            start_code: random::<CODE>().map(|byte| ALPHABET[usize::from(byte & 31)]),
-            tickets: [FREE; TICKETS],
+            start_code: new_code(),
+            tickets: vec![Ticket::FREE; TICKETS],
+            ended: [Ended::default(); ENDED],
+            certificate: Vec::new(),
         }
     }
 
@@ -75,12 +122,16 @@ impl Vault {
         out.extend_from_slice(&self.cookie_key);
         out.extend_from_slice(&self.start_code);
         out.resize(TICKETS_AT, 0);
-        for (slot, ticket) in self.tickets.iter().enumerate() {
-            out.extend_from_slice(&ticket.hash);
-            out.extend_from_slice(&ticket.expires.to_be_bytes());
-            out.push(ticket.role);
-            out.resize(TICKETS_AT + (slot + 1) * TICKET, 0);
+        for ticket in &self.tickets {
+            ticket.write(&mut out);
         }
+        for ended in &self.ended {
+            out.extend_from_slice(&ended.id);
+            out.extend_from_slice(&ended.expires.to_be_bytes());
+        }
+        out.extend_from_slice(&(self.certificate.len() as u16).to_be_bytes());
+        out.extend_from_slice(&self.certificate);
+        out.resize(SUM_AT, 0);
         let sum = Sha256::digest(&out);
         out.extend_from_slice(&sum[..8]);
         out
@@ -92,19 +143,59 @@ impl Vault {
         if !body.starts_with(MAGIC) || Sha256::digest(body)[..8] != *sum {
             return None;
         }
-        let mut tickets = [FREE; TICKETS];
-        for (ticket, bytes) in tickets.iter_mut().zip(body[TICKETS_AT..].chunks(TICKET)) {
-            *ticket = Ticket {
-                hash: bytes[..32].try_into().ok()?,
-                expires: u64::from_be_bytes(bytes[32..40].try_into().ok()?),
-                role: bytes[40],
+        let tickets = body[TICKETS_AT..ENDED_AT].chunks(TICKET);
+        let mut ended = [Ended::default(); ENDED];
+        for (ended, bytes) in ended.iter_mut().zip(body[ENDED_AT..CERT_AT].chunks(16)) {
+            *ended = Ended {
+                id: bytes[..8].try_into().ok()?,
+                expires: u64::from_be_bytes(bytes[8..].try_into().ok()?),
             };
         }
+        let (len, certificate) = body[CERT_AT..].split_first_chunk()?;
+        let certificate = certificate.get(..usize::from(u16::from_be_bytes(*len)))?;
         Some(Self {
             cookie_key: body[16..CODE_AT].try_into().ok()?,
             start_code: body[CODE_AT..CODE_AT + CODE].try_into().ok()?,
-            tickets,
+            tickets: tickets.map(Ticket::read).collect::<Option<_>>()?,
+            ended,
+            certificate: certificate.to_vec(),
         })
+    }
+
+    /// What was kept last of the server's own certificate, if anything.
+    pub(super) fn certificate(&self) -> Option<Vec<u8>> {
+        (!self.certificate.is_empty()).then(|| self.certificate.clone())
+    }
+
+    /// Keeps the server's own certificate; one that has no room is not kept.
+    pub(super) fn keep_certificate(&mut self, bytes: Vec<u8>) {
+        if bytes.len() <= CERT {
+            self.certificate = bytes;
+        } else {
+            tracing::warn!(
+                "the certificate is too long to be kept; a restarted server makes another one"
+            );
+        }
+    }
+
+    /// Makes a new start code; the old one is worth nothing from now on.
+    pub(super) fn rotate(&mut self) {
+        self.start_code = new_code();
+    }
+
+    /// Ends a login whose cookie would live until `expires`. When all slots are taken, the one that expires first is
+    /// overwritten.
+    pub(super) fn end_login(&mut self, id: [u8; 8], expires: u64) {
+        if let Some(slot) = self.ended.iter_mut().min_by_key(|slot| slot.expires) {
+            *slot = Ended { id, expires };
+        }
+    }
+
+    /// Whether a login was ended.
+    pub(super) fn is_ended(&self, id: [u8; 8]) -> bool {
+        self.ended
+            .iter()
+            .any(|ended| ended.expires > 0 && ended.id == id)
     }
 
     pub(super) fn cookie_key(&self) -> &[u8; 32] {
@@ -134,30 +225,39 @@ impl Vault {
     }
 
     /// A new ticket. When all slots are taken, the one that expires first is overwritten.
-    pub(super) fn mint(&mut self, role: Option<Role>, now: u64) -> String {
+    pub(super) fn mint(&mut self, grant: Grant, now: u64) -> String {
         let ticket = BASE64URL_NOPAD.encode(&random::<16>());
         let slot = self.tickets.iter_mut().min_by_key(|slot| slot.expires);
         if let Some(slot) = slot {
             *slot = Ticket {
-                hash: Sha256::digest(&ticket).into(),
+                hash: half(&ticket),
                 expires: now + TICKET_LIFE.as_millis() as u64,
-                role: role_byte(role),
+                grant,
             };
         }
         ticket
     }
 
-    /// Uses a ticket up; returns the role that it was minted for.
-    pub(super) fn redeem(&mut self, ticket: &str, now: u64) -> Option<Option<Role>> {
-        let hash: [u8; 32] = Sha256::digest(ticket).into();
+    /// Uses a ticket up; returns what it was minted for.
+    pub(super) fn redeem(&mut self, ticket: &str, now: u64) -> Option<Grant> {
+        let hash = half(ticket);
         let life = TICKET_LIFE.as_millis() as u64;
         let slot = self.tickets.iter_mut().find(|slot| {
             // A clock that was set back must not make a ticket live longer.
             let alive = slot.expires > now && slot.expires - now <= life;
             alive & bool::from(slot.hash.ct_eq(&hash))
         })?;
-        role_from(std::mem::replace(slot, FREE).role)
+        Some(std::mem::replace(slot, Ticket::FREE).grant)
     }
+}
+
+fn half(ticket: &str) -> [u8; 16] {
+    let whole: [u8; 32] = Sha256::digest(ticket).into();
+    std::array::from_fn(|at| whole[at])
+}
+
+fn new_code() -> [u8; CODE] {
+    random::<CODE>().map(|byte| ALPHABET[usize::from(byte & 31)])
 }
 
 /// A role, or "whatever the listener gives", as one byte.
@@ -181,7 +281,8 @@ pub(super) fn role_from(byte: u8) -> Option<Option<Role>> {
     })
 }
 
-fn random<const N: usize>() -> [u8; N] {
+/// Bytes from the kernel's random source.
+pub(super) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the kernel's random source works");
     bytes
@@ -192,31 +293,55 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn viewer() -> Grant {
+        Grant {
+            account: Account::User("a-name-of-thirty-two-characters-".into()),
+            role: Some(Role::Viewer),
+        }
+    }
+
     #[test]
     fn a_ticket_works_once_and_in_time() {
         let mut vault = Vault::fresh();
-        let ticket = vault.mint(Some(Role::Viewer), 1000);
+        let ticket = vault.mint(viewer(), 1000);
         assert_eq!(ticket.len(), TICKET_CHARS);
         assert_eq!(vault.redeem("", 1000), None);
-        assert_eq!(vault.redeem(&ticket, 1000), Some(Some(Role::Viewer)));
+        assert_eq!(vault.redeem(&ticket, 1000), Some(viewer()));
         assert_eq!(vault.redeem(&ticket, 1000), None);
-        let late = vault.mint(None, 1000);
+        let late = vault.mint(Grant::NOBODY, 1000);
         assert_eq!(vault.redeem(&late, 31_000), None);
-        let early = vault.mint(None, 100_000);
+        let early = vault.mint(Grant::NOBODY, 100_000);
         assert_eq!(vault.redeem(&early, 1000), None);
     }
 
     #[test]
     fn a_successor_finds_everything() {
         let mut vault = Vault::fresh();
-        let ticket = vault.mint(None, 1000);
+        let ticket = vault.mint(Grant::NOBODY, 1000);
         let mut bytes = vault.to_bytes();
         assert!(bytes.len() <= VAULT_MAX);
         bytes.resize(VAULT_MAX, 0);
         let mut next = Vault::from_bytes(&bytes).unwrap();
         assert_eq!(next.start_code(), vault.start_code());
         assert_eq!(next.cookie_key(), vault.cookie_key());
-        assert_eq!(next.redeem(&ticket, 1001), Some(None));
+        assert_eq!(next.redeem(&ticket, 1001), Some(Grant::NOBODY));
+    }
+
+    #[test]
+    fn logins_codes_and_the_certificate_are_kept_too() {
+        let mut vault = Vault::fresh();
+        vault.end_login([9; 8], 5000);
+        vault.keep_certificate(vec![1; CERT]);
+        vault.keep_certificate(vec![2; CERT + 1]);
+        let code = vault.start_code();
+        vault.rotate();
+        assert!(!vault.is_start_code(&code));
+        let ticket = vault.mint(viewer(), 1000);
+        let mut next = Vault::from_bytes(&vault.to_bytes()).unwrap();
+        assert!(next.is_ended([9; 8]) && !next.is_ended([0; 8]));
+        assert_eq!(next.certificate(), Some(vec![1; CERT]));
+        assert_eq!(next.redeem(&ticket, 1001), Some(viewer()));
+        assert!(next.is_start_code(&vault.start_code()));
     }
 
     #[test]
@@ -234,9 +359,9 @@ mod tests {
     #[test]
     fn tickets_are_bounded() {
         let mut vault = Vault::fresh();
-        let first = vault.mint(None, 1);
+        let first = vault.mint(Grant::NOBODY, 1);
         let all: Vec<String> = (0..TICKETS as u64)
-            .map(|n| vault.mint(None, 2 + n))
+            .map(|n| vault.mint(Grant::NOBODY, 2 + n))
             .collect();
         assert_eq!(vault.redeem(&first, 100), None);
         assert!(all.iter().all(|ticket| vault.redeem(ticket, 100).is_some()));

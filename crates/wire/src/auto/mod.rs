@@ -8,7 +8,7 @@ mod tell;
 use crate::link::{Entry, Socket, Ways};
 use crate::peer::Peer;
 use crate::tcp::{self, Console};
-use crate::{Context, Metrics, http, limits};
+use crate::{Context, http, limits, tls};
 use std::sync::Arc;
 use std::time::Duration;
 use tell::{Told, Wire, tell};
@@ -39,26 +39,33 @@ impl Server {
         }
     }
 
-    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
-        &self.context.metrics
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
     }
 
     /// Waits for the first bytes and goes on as what they are.
     pub(crate) async fn shake_hands(
         self,
-        socket: Socket,
+        mut socket: Socket,
         peer: Peer,
         shutdown: CancellationToken,
     ) -> Option<Box<Entry>> {
         let mut head = Vec::new();
-        let first = first_bytes(&socket, &mut head, self.context.listener.silent);
-        let wire = shutdown.run_until_cancelled(first).await??;
+        let silent = self.context.listener.silent;
+        let first = first_bytes(&mut socket, &mut head, silent);
+        let mut wire = shutdown.run_until_cancelled(first).await??;
+        if let (Wire::Tls, Some(tls)) = (wire, &self.context.listener.tls) {
+            socket = tls::accept_begun(socket, &head, tls, &shutdown).await?;
+            head.clear();
+            let first = first_bytes(&mut socket, &mut head, silent);
+            wire = shutdown.run_until_cancelled(first).await??;
+        }
         tracing::debug!(?wire, "told by its first bytes");
         let console = match wire {
             Wire::Http => return self.http.shake_hands(socket, peer, head, shutdown).await,
             Wire::Telnet => Console::telnet(socket, head),
             Wire::Tcp => Console::raw(socket, head),
-            // Not served on this listener.
+            // Not served on this listener, or TLS within TLS.
             Wire::Tls | Wire::Framed => return None,
         };
         tcp::shake_hands(console, peer, self.context, shutdown).await
@@ -66,7 +73,11 @@ impl Server {
 }
 
 /// Reads until it is clear what is spoken; `None` if nobody speaks, or in a way that must not be taken for anything.
-async fn first_bytes(socket: &Socket, head: &mut Vec<u8>, silent: Option<Silent>) -> Option<Wire> {
+async fn first_bytes(
+    socket: &mut Socket,
+    head: &mut Vec<u8>,
+    silent: Option<Silent>,
+) -> Option<Wire> {
     let start = Instant::now();
     let deadline = start + limits::FIRST_BYTES;
     loop {
@@ -95,7 +106,7 @@ async fn first_bytes(socket: &Socket, head: &mut Vec<u8>, silent: Option<Silent>
 }
 
 /// Reads once: whether there was anything before the end. `None` if the connection broke.
-async fn read(socket: &Socket, head: &mut Vec<u8>) -> Option<bool> {
+async fn read(socket: &mut Socket, head: &mut Vec<u8>) -> Option<bool> {
     let mut buffer = [0; 1024];
     loop {
         match socket.try_read(&mut buffer).ok()? {

@@ -1,33 +1,27 @@
 //! One connection while it speaks HTTP.
 
+use super::Server;
 use super::stream::Stream;
-use super::{Server, Stall};
-use crate::admit::Principal;
+use crate::admit::{Principal, Way};
 use crate::dialect::Dialect;
 use crate::limits;
 use crate::link::{Entry, Framing, Socket, Visitor};
 use crate::peer::Peer;
 use axum::body::Body;
 use hyper::body::Incoming;
-use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use std::pin::pin;
 use std::sync::Arc;
-use tokio::net::{TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 /// What a request may know of the connection that it came by.
 #[derive(Clone)]
 pub(crate) struct Connection {
-    pub(crate) peer: Peer,
-    /// Whether our end of it is on loopback.
-    here: bool,
-    /// Whether the peer takes what it asked for.
-    pub(crate) stall: Arc<Stall>,
+    pub(crate) way: Way,
     /// Where an accepted upgrade is left for the connection's own task.
     upgrade: Arc<Mutex<Option<Upgrade>>>,
 }
@@ -43,20 +37,10 @@ pub(crate) struct Upgrade {
 }
 
 impl Connection {
-    pub(super) fn new(peer: Peer, here: bool) -> Self {
+    pub(super) fn new(way: Way) -> Self {
         Self {
-            peer,
-            here,
-            stall: Arc::new(Stall::new()),
+            way,
             upgrade: Arc::default(),
-        }
-    }
-
-    /// Whether both ends are on this machine, as far as addresses tell.
-    pub(super) fn is_local(&self) -> bool {
-        match self.peer {
-            Peer::Ip(address) => self.here && address.ip().to_canonical().is_loopback(),
-            Peer::User(_) => true,
         }
     }
 
@@ -74,23 +58,10 @@ pub(super) async fn serve(
     server: Server,
     shutdown: CancellationToken,
 ) -> Option<Box<Entry>> {
-    let here = match &socket {
-        Socket::Tcp(stream) => {
-            let local = stream.local_addr();
-            local.is_ok_and(|address| address.ip().to_canonical().is_loopback())
-        }
-        Socket::Unix(_) => true,
-    };
-    let connection = Connection::new(peer, here);
     let context = server.context.clone();
-    match socket {
-        Socket::Tcp(stream) => {
-            requests(Stream::new(stream, head), &connection, server, shutdown).await;
-        }
-        Socket::Unix(stream) => {
-            requests(Stream::new(stream, head), &connection, server, shutdown).await;
-        }
-    }
+    let connection = Connection::new(Way::of(&socket, peer, context.listener.auth));
+    let stream = Stream::new(socket, head);
+    requests(stream, &connection, server, shutdown).await;
     let upgrade = connection.upgrade.lock().take()?;
     let (socket, head) = take_back(upgrade.on.await.ok()?)?;
     Some(Box::new(Entry {
@@ -107,17 +78,13 @@ pub(super) async fn serve(
     }))
 }
 
-async fn requests<S>(
-    stream: S,
+async fn requests(
+    stream: Stream<Socket>,
     connection: &Connection,
     server: Server,
     shutdown: CancellationToken,
-) where
-    S: Send + Unpin + 'static,
-    TokioIo<S>: Read + Write,
-{
+) {
     let service = service_fn(|mut request: http::Request<Incoming>| {
-        connection.stall.end();
         request.extensions_mut().insert(connection.clone());
         server.router.clone().call(request.map(Body::new))
     });
@@ -137,10 +104,6 @@ async fn requests<S>(
             }
             return;
         }
-        () = connection.stall.too_long() => {
-            tracing::debug!("a client takes nothing of what it asked for");
-            return;
-        }
     }
     serving.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(limits::LINGER_SHUTDOWN, serving).await;
@@ -148,14 +111,7 @@ async fn requests<S>(
 
 /// The socket behind an upgrade, and a copy of what was read beyond the request: the original would keep its buffer.
 fn take_back(upgraded: Upgraded) -> Option<(Socket, Vec<u8>)> {
-    let upgraded = match upgraded.downcast::<TokioIo<Stream<TcpStream>>>() {
-        Ok(parts) => {
-            let (stream, head) = parts.io.into_inner().into_parts();
-            return Some((Socket::Tcp(stream), [&parts.read_buf, &head[..]].concat()));
-        }
-        Err(upgraded) => upgraded,
-    };
-    let parts = upgraded.downcast::<TokioIo<Stream<UnixStream>>>().ok()?;
-    let (stream, head) = parts.io.into_inner().into_parts();
-    Some((Socket::Unix(stream), [&parts.read_buf, &head[..]].concat()))
+    let parts = upgraded.downcast::<TokioIo<Stream<Socket>>>().ok()?;
+    let (socket, head) = parts.io.into_inner().into_parts();
+    Some((socket, [&parts.read_buf, &head[..]].concat()))
 }

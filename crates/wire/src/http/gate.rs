@@ -4,13 +4,13 @@
 
 use super::{Connection, Problem, page};
 use crate::Context;
-use crate::admit::Need;
+use crate::admit::{Need, Refusal};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, REFERRER_POLICY, UPGRADE,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, UPGRADE, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -25,7 +25,7 @@ pub(super) async fn gate(
     request: Request<Body>,
     next: Next,
 ) -> Response {
-    let mut response = match admit(&context, request) {
+    let mut response = match admit(&context, request).await {
         Ok(request) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
@@ -33,7 +33,7 @@ pub(super) async fn gate(
     response
 }
 
-fn admit(context: &Context, request: Request<Body>) -> Result<Request<Body>, Problem> {
+async fn admit(context: &Context, request: Request<Body>) -> Result<Request<Body>, Problem> {
     let (mut parts, body) = request.into_parts();
     let Some(connection) = parts.extensions.get::<Connection>() else {
         return Err(Problem::new(
@@ -41,46 +41,46 @@ fn admit(context: &Context, request: Request<Body>) -> Result<Request<Body>, Pro
             "a request without a connection",
         ));
     };
-    let need = need(
-        &parts.method,
-        parts.uri.path(),
-        &parts.headers,
-        connection.is_local(),
-    );
-    let principal = context
-        .admission
-        .request(&parts, connection.peer, need, context.listener.auth);
-    if !matches!(principal, Ok(None)) {
-        context.metrics.judged(principal.as_ref().err());
+    let need = need(&parts.method, parts.uri.path(), &parts.headers);
+    let judged = context.admission.request(&parts, connection.way, need);
+    let judged = judged.await;
+    if !matches!(judged, Ok(None)) {
+        context.metrics.judged(judged.as_ref().err());
     }
-    let principal = principal?;
-    if let Some(principal) = principal {
-        parts.extensions.insert(principal);
+    match judged {
+        Ok(None) => {}
+        Ok(Some(principal)) => drop(parts.extensions.insert(principal)),
+        Err(refusal) => {
+            let problem = Problem::from(refusal);
+            let challenge = context.admission.challenge(&parts.headers);
+            return Err(match challenge {
+                Some(challenge) if refusal == Refusal::Unauthorized => {
+                    problem.with(WWW_AUTHENTICATE, challenge)
+                }
+                _ => problem,
+            });
+        }
     }
     Ok(Request::from_parts(parts, body))
 }
 
 /// What a request needs besides a proper `Host` and `Origin`.
-fn need(method: &Method, path: &str, headers: &HeaderMap, local: bool) -> Need {
+fn need(method: &Method, path: &str, headers: &HeaderMap) -> Need {
     let read = method == Method::GET || method == Method::HEAD;
     let public = match path {
         "/healthz" => read,
-        "/readyz" | "/metrics" => read && local && !is_forwarded(headers),
-        "/api/login" => method == Method::POST,
+        "/api/login" => read || method == Method::POST,
         path => read && page::exists(path),
     };
     if public {
         Need::Nothing
+    } else if read && matches!(path, "/readyz" | "/metrics") {
+        Need::PrincipalUnlessLocal
     } else if read && path != "/ws" && !headers.contains_key(UPGRADE) {
         Need::Principal
     } else {
         Need::PrincipalAndPage
     }
-}
-
-/// Whether a proxy says that it only passes this on: then the other end of the connection is not who asks.
-fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for")
 }
 
 fn secure(headers: &mut HeaderMap) {

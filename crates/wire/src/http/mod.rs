@@ -10,16 +10,14 @@ mod health;
 mod page;
 mod problem;
 mod routes;
-mod stall;
 mod stream;
 
 pub(crate) use connection::{Connection, Upgrade};
 pub(crate) use problem::Problem;
-pub(crate) use stall::Stall;
 
+use crate::Context;
 use crate::link::{Entry, Socket};
 use crate::peer::Peer;
-use crate::{Context, Metrics};
 use axum::Router;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -39,8 +37,8 @@ impl Server {
         }
     }
 
-    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
-        &self.context.metrics
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
     }
 
     /// Serves requests, of which `head` was read; returns what is behind an upgrade, if there is one.

@@ -37,6 +37,8 @@ impl From<crate::admit::Refusal> for Problem {
             Refusal::Host => Self::new(StatusCode::MISDIRECTED_REQUEST, detail),
             Refusal::Origin => Self::new(StatusCode::FORBIDDEN, detail),
             Refusal::Unauthorized => Self::new(StatusCode::UNAUTHORIZED, detail),
+            Refusal::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+                .with(RETRY_AFTER, HeaderValue::from_static("1")),
             Refusal::Wait(wait) => Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
                 .with(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1)),
         }

@@ -22,11 +22,12 @@ impl Link {
         while !self.outbox.is_empty() {
             let writable = self.socket.ready(Ways::WRITE);
             match within(limits::FLUSH, shutdown, writable).await {
-                Some(Ok(_)) if self.outbox.flush(&self.socket).is_ok() => {}
+                Some(Ok(_)) if self.outbox.flush(&mut self.socket).is_ok() => {}
                 _ => return,
             }
         }
-        if self.socket.shutdown().await.is_err() || self.inbox.ended {
+        let ended = within(limits::FLUSH, shutdown, self.socket.shutdown()).await;
+        if !matches!(ended, Some(Ok(()))) || self.inbox.ended {
             return;
         }
         within(limits::LINGER, shutdown, self.drain()).await;
@@ -68,7 +69,7 @@ impl Link {
                     frames.close(code, &text);
                 }
             }
-            self.outbox.send(&self.socket, &scratch.output)
+            self.outbox.send(&mut self.socket, &scratch.output)
         })
     }
 }

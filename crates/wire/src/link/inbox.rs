@@ -21,6 +21,11 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
+    /// How many bytes are there.
+    pub(super) fn waiting(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Starts with these bytes; their memory is kept only if there are any.
     pub(super) fn new(bytes: Vec<u8>) -> Self {
         let ready = !bytes.is_empty();
@@ -192,7 +197,7 @@ impl Link {
                 self.inbox.bytes.extend_from_slice(&scratch.input[..n]);
                 self.process_inbox(attachment, &mut scratch.output)?;
             }
-            self.outbox.send(&self.socket, &scratch.output)
+            self.outbox.send(&mut self.socket, &scratch.output)
         })
     }
 
@@ -211,7 +216,7 @@ impl Link {
             if self.inbox.ready && self.may_process() {
                 self.process_inbox(attachment, &mut scratch.output)?;
             }
-            self.outbox.send(&self.socket, &scratch.output)
+            self.outbox.send(&mut self.socket, &scratch.output)
         })?;
         self.end_input(attachment);
         Ok(())
@@ -289,7 +294,7 @@ impl Link {
         if let Some(question) = self.framing.are_you_there() {
             self.inbox.asked = true;
             out.extend_from_slice(question);
-            self.outbox.send(&self.socket, out)?;
+            self.outbox.send(&mut self.socket, out)?;
         }
         self.end_input(attachment);
         Ok(())
@@ -304,6 +309,7 @@ impl Link {
                     None => Ok(false),
                     Some(0) => Ok(true),
                     Some(n) => {
+                        self.record.received(n);
                         self.inbox.bytes.extend_from_slice(&scratch.input[..n]);
                         Ok(false)
                     }
@@ -353,7 +359,7 @@ impl Link {
                 Item::Intent(_) | Item::Nothing => {}
             }
             bytes.drain(..used);
-            self.outbox.send(&self.socket, &out)?;
+            self.outbox.send(&mut self.socket, &out)?;
             if opened.is_some() {
                 return Ok(opened);
             }

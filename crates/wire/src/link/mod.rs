@@ -15,7 +15,6 @@ mod scratch;
 mod socket;
 
 pub(crate) use framing::{Framing, Item};
-pub(crate) use open::granted;
 pub(crate) use socket::{Socket, Ways};
 
 use crate::Context;
@@ -107,6 +106,7 @@ async fn open(
         context: entry.visitor.context.clone(),
         record: Box::new(Record::new(entry.visitor.peer)),
     });
+    link.record.received(link.inbox.waiting());
     let metrics = entry.visitor.context.metrics.clone();
     let opened = match link.hello(shutdown).await {
         Ok(open) => open::attach(entry.visitor, open).await.map_err(End::Fault),

@@ -2,12 +2,11 @@
 
 use super::socket::Ways;
 use super::{End, Link, Visitor};
+use crate::Target;
 use crate::dialect::{Fault, Open};
 use crate::metrics::Resume;
-use crate::peer::Peer;
-use crate::{Listener, Target};
 use anywire_codec::dialect::native::ErrorCode;
-use anywire_model::{Offset, Role};
+use anywire_model::Offset;
 use anywire_session::{Attach, AttachError, Attachment, Create, CreateError, Session, Start};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -52,13 +51,13 @@ impl Link {
 
 /// Finds or makes the session that a client wants, and joins it.
 pub(super) async fn attach(visitor: Visitor, open: Open<'static>) -> Result<Attachment, Fault> {
+    tracing::debug!(peer = ?visitor.peer, name = %visitor.principal.name, "a client attaches");
     let key = open.session.as_deref().or(visitor.session.as_deref());
     let (session, fresh) = match key {
         Some(key) => (find(&visitor, key)?, false),
         None => target(&visitor, &open).await?,
     };
-    let listener = &visitor.context.listener;
-    let granted = granted(visitor.peer, visitor.principal.role, listener);
+    let granted = visitor.principal.role_at(&visitor.context.listener);
     let role = open.role.map_or(granted, |wanted| wanted.min(granted));
     let start = match open.since {
         // Nothing has left a new session's log, so no picture needs to be drawn.
@@ -95,15 +94,6 @@ fn resumed(attachment: &Attachment, since: Offset) -> Resume {
         Resume::Exact
     } else {
         Resume::Gap
-    }
-}
-
-/// What somebody with this role of his own may do at most.
-pub(crate) fn granted(peer: Peer, role: Option<Role>, listener: &Listener) -> Role {
-    let listener = listener.default_role;
-    match (peer, role) {
-        (Peer::User(_), role) => role.unwrap_or(Role::Owner),
-        (Peer::Ip(_), role) => role.map_or(listener, |role| role.min(listener)),
     }
 }
 

@@ -20,7 +20,7 @@ impl Outbox {
     }
 
     /// Writes as much as the socket takes and keeps the rest.
-    pub(super) fn send(&mut self, socket: &Socket, bytes: &[u8]) -> Result<(), End> {
+    pub(super) fn send(&mut self, socket: &mut Socket, bytes: &[u8]) -> Result<(), End> {
         let written = if bytes.is_empty() || !self.is_empty() {
             0
         } else {
@@ -33,7 +33,7 @@ impl Outbox {
     }
 
     /// Writes what waits; true if the peer took something.
-    pub(super) fn flush(&mut self, socket: &Socket) -> Result<bool, End> {
+    pub(super) fn flush(&mut self, socket: &mut Socket) -> Result<bool, End> {
         let before = self.len();
         while !self.is_empty() {
             let waiting = &self.bytes[self.written..];

@@ -96,7 +96,7 @@ impl Link {
     }
 
     fn socket_turn(&mut self, ready: Ways, attachment: &mut Attachment) -> Result<(), End> {
-        if ready.write && self.outbox.flush(&self.socket)? {
+        if ready.write && self.outbox.flush(&mut self.socket)? {
             self.talk.heard = true;
         }
         if ready.read && self.may_read() {
@@ -151,7 +151,7 @@ impl Link {
             .are_you_there()
             .filter(|_| self.outbox.is_empty())
         {
-            self.outbox.send(&self.socket, question)?;
+            self.outbox.send(&mut self.socket, question)?;
         }
         self.end_input(attachment);
         life.next = Instant::now() + self.patience();
@@ -166,7 +166,7 @@ impl Link {
             };
             self.framing.begin(attachment, frames.out);
             self.talk.begin(attachment, &mut frames);
-            self.outbox.send(&self.socket, &scratch.output)
+            self.outbox.send(&mut self.socket, &scratch.output)
         })
     }
 
@@ -185,7 +185,8 @@ impl Link {
                         Ok(more) => idle = !more,
                         Err(end) => {
                             // What came before the end is sent before it is told.
-                            self.outbox.send(&self.socket, out)?;
+                            self.record.sent(out.len());
+                            self.outbox.send(&mut self.socket, out)?;
                             return Err(end);
                         }
                     }
@@ -194,7 +195,7 @@ impl Link {
                 if !out.is_empty() {
                     self.record.sent(out.len());
                 }
-                self.outbox.send(&self.socket, out)?;
+                self.outbox.send(&mut self.socket, out)?;
                 if idle {
                     break;
                 }
@@ -265,7 +266,7 @@ impl Link {
                 out: &mut out,
             }
             .ping();
-            self.outbox.send(&self.socket, &out)?;
+            self.outbox.send(&mut self.socket, &out)?;
         }
         Ok(())
     }

@@ -1,12 +1,15 @@
-//! A stream socket of either family, used by readiness: try, and wait only when there is nothing.
+//! A stream socket of either family, with or without TLS, used by readiness: try, and wait only when there is nothing.
+//!
+//! While a connection shakes hands it can also be read and written the usual way.
 
 use crate::limits;
+use crate::tls::TlsStream;
 use rustix::net::sockopt;
 use std::future::poll_fn;
-use std::io;
-use std::task::{Context, Poll};
-use tokio::io::AsyncWriteExt;
-use tokio::io::Interest;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected stream.
@@ -14,6 +17,8 @@ use tokio::net::{TcpStream, UnixStream};
 pub(crate) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Boxed, so that plain connections do not carry its size.
+    Tls(Box<TlsStream>),
 }
 
 /// Directions of a socket.
@@ -41,8 +46,11 @@ impl Socket {
     ///
     /// By polling, because a `ready()` of tokio's would cost every idle connection 130 bytes more. There is one place
     /// for each direction's waker, so only one task may wait, which is the case.
-    pub(crate) fn ready(&self, want: Ways) -> impl Future<Output = io::Result<Ways>> {
+    pub(crate) fn ready(&mut self, want: Ways) -> impl Future<Output = io::Result<Ways>> {
         poll_fn(move |context| {
+            if let Self::Tls(stream) = self {
+                return stream.poll_ready(want, context);
+            }
             let read = want.read && self.poll_read_ready(context)?.is_ready();
             let write = want.write && self.poll_write_ready(context)?.is_ready();
             if read || write {
@@ -57,6 +65,7 @@ impl Socket {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(context),
             Self::Unix(stream) => stream.poll_read_ready(context),
+            Self::Tls(stream) => stream.tcp().poll_read_ready(context),
         }
     }
 
@@ -64,14 +73,16 @@ impl Socket {
         match self {
             Self::Tcp(stream) => stream.poll_write_ready(context),
             Self::Unix(stream) => stream.poll_write_ready(context),
+            Self::Tls(stream) => stream.tcp().poll_write_ready(context),
         }
     }
 
     /// Reads what is there: `None` if nothing is, 0 at the end.
-    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let read = would_block(match self {
             Self::Tcp(stream) => stream.try_read(buffer),
             Self::Unix(stream) => stream.try_read(buffer),
+            Self::Tls(stream) => return stream.try_read(buffer),
         });
         if matches!(read, Ok(Some(n)) if 0 < n && n < buffer.len()) {
             self.drained();
@@ -86,22 +97,111 @@ impl Socket {
         let _ = match self {
             Self::Tcp(stream) => stream.try_io(Interest::READABLE, nothing),
             Self::Unix(stream) => stream.try_io(Interest::READABLE, nothing),
+            Self::Tls(_) => Ok(()),
         };
     }
 
     /// Writes what fits: `None` if nothing does.
-    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
         would_block(match self {
             Self::Tcp(stream) => stream.try_write(bytes),
             Self::Unix(stream) => stream.try_write(bytes),
+            Self::Tls(stream) => return stream.try_write(bytes),
         })
     }
 
-    /// Ends our side; the peer's stays open.
+    /// Ends our side; the peer's stays open. With TLS it takes as long as the peer takes what was written.
     pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.shutdown().await,
-            Self::Unix(stream) => stream.shutdown().await,
+        AsyncWriteExt::shutdown(self).await
+    }
+
+    /// Whether it is enciphered.
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Whether our own end is on a loopback address.
+    pub(crate) fn is_on_loopback(&self) -> bool {
+        let local = match self {
+            Self::Tcp(stream) => stream.local_addr(),
+            Self::Tls(stream) => stream.tcp().local_addr(),
+            Self::Unix(_) => return true,
+        };
+        local.is_ok_and(|local| local.ip().to_canonical().is_loopback())
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let stream = match self.get_mut() {
+            Self::Tcp(stream) => return Pin::new(stream).poll_read(context, buffer),
+            Self::Unix(stream) => return Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => stream,
+        };
+        loop {
+            if let Some(n) = stream.try_read(buffer.initialize_unfilled())? {
+                buffer.advance(n);
+                return Poll::Ready(Ok(()));
+            }
+            ready!(stream.poll_ready(Ways::READ, context))?;
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let stream = match self.get_mut() {
+            Self::Tcp(stream) => return Pin::new(stream).poll_write(context, bytes),
+            Self::Unix(stream) => return Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream) => stream,
+        };
+        loop {
+            if let Some(n) = stream.try_write(bytes)? {
+                return Poll::Ready(Ok(n));
+            }
+            ready!(stream.poll_ready(Ways::WRITE, context))?;
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            tls @ Self::Tls(_) => {
+                let first = slices.iter().find(|slice| !slice.is_empty());
+                Pin::new(tls).poll_write(context, first.map_or(&[], |slice| slice))
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        !self.is_tls()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(stream) => stream.poll_flush(context),
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => stream.poll_shutdown(context),
         }
     }
 }
@@ -111,6 +211,7 @@ impl Socket {
     fn tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(stream) => Some(stream),
+            Self::Tls(stream) => Some(stream.tcp()),
             Self::Unix(_) => None,
         }
     }

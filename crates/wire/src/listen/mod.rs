@@ -7,7 +7,7 @@ use crate::limits;
 use crate::link::{self, Entry};
 use crate::metrics::{Metrics, Turned};
 use crate::tcp::Console;
-use crate::{Context, auto, http, tcp};
+use crate::{Context, auto, http, tcp, tls};
 use accept::{Accepted, Acceptor};
 use seats::{Place, Seat, Seats, refuse};
 use std::io;
@@ -143,11 +143,7 @@ enum Server {
 
 impl Server {
     fn metrics(&self) -> &Arc<Metrics> {
-        match self {
-            Self::Http(server) => server.metrics(),
-            Self::Tcp(context) | Self::Telnet(context) => &context.metrics,
-            Self::Auto(server) => server.metrics(),
-        }
+        &self.context().metrics
     }
 
     fn name(&self) -> &'static str {
@@ -175,6 +171,14 @@ impl Server {
             Self::Tcp(_) => Protocol::Raw,
             Self::Telnet(_) => Protocol::Telnet,
             Self::Auto(_) => Protocol::Auto,
+        }
+    }
+
+    fn context(&self) -> &Context {
+        match self {
+            Self::Http(server) => server.context(),
+            Self::Tcp(context) | Self::Telnet(context) => context,
+            Self::Auto(server) => server.context(),
         }
     }
 }
@@ -210,6 +214,13 @@ async fn shake_hands(
     };
     let wire = server.name();
     tracing::info!(wire, %peer, "connected");
+    let socket = match &server.context().listener.tls {
+        // `auto` tells TLS from the rest itself.
+        Some(tls) if server.protocol() != Protocol::Auto => {
+            tls::accept(socket, tls, &shutdown).await?
+        }
+        _ => socket,
+    };
     let entry = match server {
         Server::Http(server) => {
             let nothing = Vec::new();

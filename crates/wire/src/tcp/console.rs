@@ -87,7 +87,7 @@ impl Console {
         self.send(&bytes).await
     }
 
-    async fn send(&self, mut bytes: &[u8]) -> Option<()> {
+    async fn send(&mut self, mut bytes: &[u8]) -> Option<()> {
         let sending = async {
             while !bytes.is_empty() {
                 match self.socket.try_write(bytes).ok()? {

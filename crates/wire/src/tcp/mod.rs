@@ -7,15 +7,14 @@ mod lobby;
 pub(crate) use console::Console;
 pub(crate) use foreign::METHODS;
 
-use crate::admit::{Principal, Refusal, Secret};
+use crate::admit::{Principal, Typist, typed_login};
 use crate::limits;
 use crate::link::{Entry, Visitor};
 use crate::peer::Peer;
 use crate::{Context, Target};
+use anywire_model::Role;
 use console::Echo;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Asks for what is needed, on a raw or a telnet connection; returns what is behind it.
@@ -43,8 +42,16 @@ async fn enter(
     context: &Context,
 ) -> Option<(Principal, Option<String>)> {
     let principal = match peer {
-        Peer::Ip(address) if context.listener.auth => ask(console, address, context).await?,
-        _ => peer.principal(None),
+        Peer::Ip(address) if context.listener.auth => {
+            let Some(grant) = typed_login(context, address.ip(), console).await else {
+                console.close().await;
+                return None;
+            };
+            grant.principal(peer)
+        }
+        Peer::Ip(_) => peer.principal(None),
+        // The kernel says who is at the other end of a UNIX socket.
+        Peer::User(_) => peer.principal(Some(Role::Owner)),
     };
     let session = match context.listener.target {
         Target::Lobby { .. } => lobby::choose(console, &context.registry).await?,
@@ -53,34 +60,18 @@ async fn enter(
     Some((principal, session))
 }
 
-/// Asks for the start code; returns who it is. Otherwise the connection is closed.
-async fn ask(console: &mut Console, address: SocketAddr, context: &Context) -> Option<Principal> {
-    for _ in 0..limits::PROMPT_TRIES {
-        console.say("start code: ").await?;
-        let line = console
-            .line(limits::PROMPT_LINE, limits::PROMPT, Echo::Hidden)
-            .await?;
+impl Typist for Console {
+    async fn say(&mut self, text: &str) -> Option<()> {
+        Self::say(self, text).await
+    }
+
+    async fn line(&mut self, secret: bool) -> Option<String> {
+        let echo = if secret { Echo::Hidden } else { Echo::Typed };
+        let line = Self::line(self, limits::PROMPT_LINE, limits::PROMPT, echo).await?;
         // A browser's request is no wrong code: it must not lock out who knows the right one.
         if foreign::is_browser(&line) {
-            break;
+            return None;
         }
-        let code = String::from_utf8_lossy(&line);
-        let judged = context.admission.login(address.ip(), Secret::Code(&code));
-        context.metrics.judged(judged.as_ref().err());
-        match judged {
-            Ok(role) => return Some(Peer::Ip(address).principal(role)),
-            Err(Refusal::Wait(wait)) => {
-                console.say(&too_many(wait)).await?;
-                break;
-            }
-            Err(_) => console.say("wrong start code\r\n").await?,
-        }
+        Some(String::from_utf8_lossy(&line).into_owned())
     }
-    console.close().await;
-    None
-}
-
-fn too_many(wait: Duration) -> String {
-    let seconds = wait.as_secs() + 1;
-    format!("too many failures; try again in {seconds} seconds\r\n")
 }

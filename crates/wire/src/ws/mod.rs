@@ -121,7 +121,7 @@ fn deflates(context: &Context, connection: &Connection, headers: &HeaderMap) -> 
     let wanted = match context.listener.compression {
         Compression::Always => true,
         Compression::Never => false,
-        Compression::Auto => connection.peer.is_remote(),
+        Compression::Auto => connection.way.peer.is_remote(),
     };
     let mut offers = headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter();
     wanted && offers.any(|offers| offers.to_str().is_ok_and(deflate::accepts))

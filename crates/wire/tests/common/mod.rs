@@ -8,11 +8,13 @@
 
 pub mod client;
 pub mod plain;
+pub mod tls;
 
 use anywire_model::{Io, Role};
 use anywire_process::{Local, Recipe};
 use anywire_session::{Policy, Registry, Settings};
-use anywire_wire::admit::{Options, loopback_hosts};
+use anywire_wire::admit::{Options, Rules, loopback_hosts};
+use anywire_wire::tls::{Options as Certificate, Tls};
 use anywire_wire::{
     Admission, Bound, Compression, Context, Listener, Listening, Metrics, Protocol, Target, serve,
 };
@@ -40,6 +42,10 @@ pub struct Setup {
     pub ring_len: usize,
     /// Changes the listeners' rules.
     pub rules: fn(&mut Listener),
+    /// TLS on every port.
+    pub tls: Option<Certificate>,
+    /// Users and tokens.
+    pub access: Rules,
     pub compression: Compression,
 }
 
@@ -54,6 +60,8 @@ impl Setup {
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             ring_len: 1 << 20,
             rules: |_| {},
+            tls: None,
+            access: Rules::default(),
             compression: Compression::Auto,
         }
     }
@@ -88,6 +96,7 @@ pub struct Server {
     pub admission: Arc<Admission>,
     pub registry: Registry,
     pub metrics: Arc<Metrics>,
+    pub tls: Option<Arc<Tls>>,
     pub stop: CancellationToken,
     listeners: JoinSet<()>,
     folder: PathBuf,
@@ -127,11 +136,13 @@ impl Server {
         ));
         std::fs::create_dir(&folder).unwrap();
         let (unix, unix_raw) = (folder.join("socket"), folder.join("raw"));
-        let admission = Arc::new(Admission::new(Options {
+        let admission = Arc::new(Admission::new(Options::new(Rules {
             hosts: [loopback_hosts(http_at), loopback_hosts(auto_at)].concat(),
-            vault: None,
-            save: Box::new(|_| {}),
-        }));
+            ..setup.access
+        })));
+        let tls = setup
+            .tls
+            .map(|certificate| Arc::new(Tls::new(certificate, &admission).unwrap()));
         let metrics = Arc::<Metrics>::default();
         metrics.set_ready(true);
         let target = if setup.shared {
@@ -145,6 +156,7 @@ impl Server {
         let mut listener = Listener {
             auth: setup.auth,
             default_role: setup.role,
+            tls: tls.clone(),
             compression: setup.compression,
             ..Listener::new(target)
         };
@@ -186,6 +198,7 @@ impl Server {
             admission,
             registry,
             metrics,
+            tls,
             stop,
             listeners,
             folder,

@@ -6,6 +6,7 @@
 
 mod api;
 mod attach;
+mod code;
 mod console;
 mod find;
 pub mod http;
@@ -21,6 +22,7 @@ mod typing;
 pub mod ws;
 
 pub use attach::{AttachArgs, attach};
+pub use code::{CodeArgs, code};
 pub use find::Target;
 pub use logs::{LogsArgs, logs};
 pub use send::{SendArgs, send};

@@ -1,8 +1,8 @@
-//! How a page says who it is: start codes and tickets for a cookie.
+//! Logging in and out over HTTP, and the start code for its owner (docs/protocol.md).
 
 use super::body::json;
 use crate::Context;
-use crate::admit::{Principal, Secret, TICKET_LIFE};
+use crate::admit::{Grant, Principal, Secret, TICKET_LIFE};
 use crate::http::{Connection, Problem};
 use crate::peer::Peer;
 use anywire_model::Role;
@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Json, Response};
 use http::header::{HOST, SET_COOKIE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -24,6 +24,39 @@ pub(crate) async fn token() -> Json<serde_json::Value> {
 struct Login {
     code: Option<String>,
     ticket: Option<String>,
+    token: Option<String>,
+    user: Option<String>,
+    password: Option<String>,
+}
+
+impl Login {
+    /// The one secret that it is about.
+    fn secret(&self) -> Option<Secret<'_>> {
+        let Self {
+            code,
+            ticket,
+            token,
+            user,
+            password,
+        } = self;
+        match (code, ticket, token, user, password) {
+            (Some(code), None, None, None, None) => Some(Secret::Code(code)),
+            (None, Some(ticket), None, None, None) => Some(Secret::Ticket(ticket)),
+            (None, None, Some(token), None, None) => Some(Secret::Token(token)),
+            (None, None, None, Some(user), Some(password)) => {
+                Some(Secret::Password { user, password })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// `GET /api/login`: whether and how to log in.
+pub(crate) async fn methods(State(context): State<Arc<Context>>) -> Json<serde_json::Value> {
+    Json(serde_json::json!({
+        "auth": context.listener.auth,
+        "methods": context.admission.methods(),
+    }))
 }
 
 /// `POST /api/login`
@@ -32,29 +65,54 @@ pub(crate) async fn login(
     Extension(connection): Extension<Connection>,
     request: Request<Body>,
 ) -> Result<Response, Problem> {
-    let Peer::Ip(address) = connection.peer else {
+    let Peer::Ip(address) = connection.way.peer else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let host = request.headers().get(HOST).cloned();
     let login: Login = json(request).await?;
-    let secret = match (&login.code, &login.ticket) {
-        (Some(code), None) => Secret::Code(code),
-        (None, Some(ticket)) => Secret::Ticket(ticket),
-        _ => {
-            let detail = "either a code or a ticket is needed";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
-        }
-    };
-    let role = context.admission.login(address.ip(), secret);
-    context.metrics.judged(role.as_ref().err());
-    let role = role?;
+    let secret = login.secret().ok_or_else(|| {
+        let detail = "either a code, a ticket, a token, or a user and a password is needed";
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    })?;
+    let judged = context.admission.login(address.ip(), secret).await;
+    context.metrics.judged(judged.as_ref().err());
+    let grant = judged?;
     let host = host.as_ref().and_then(|host| host.to_str().ok());
-    let cookie = context.admission.set_cookie(host.unwrap_or_default(), role);
+    let tls = connection.way.tls;
+    let cookie = context
+        .admission
+        .set_cookie(host.unwrap_or_default(), tls, grant);
+    Ok(with_cookie(cookie.as_deref()))
+}
+
+/// `POST /api/logout`: this cookie is worth nothing from now on, wherever it has got to.
+pub(crate) async fn logout(
+    State(context): State<Arc<Context>>,
+    Extension(connection): Extension<Connection>,
+    headers: HeaderMap,
+) -> Response {
+    let forget = context.admission.log_out(&headers, connection.way.tls);
+    with_cookie(Some(&forget))
+}
+
+fn with_cookie(cookie: Option<&str>) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+    let cookie = cookie.and_then(|cookie| HeaderValue::from_str(cookie).ok());
+    if let Some(cookie) = cookie {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
-    Ok(response)
+    response
+}
+
+/// `GET /api/me`
+pub(crate) async fn me(
+    State(context): State<Arc<Context>>,
+    Extension(principal): Extension<Principal>,
+) -> Json<serde_json::Value> {
+    Json(serde_json::json!({
+        "name": &*principal.name,
+        "role": principal.role_at(&context.listener),
+    }))
 }
 
 /// `POST /api/tickets`
@@ -64,12 +122,46 @@ pub(crate) async fn tickets(
     Extension(principal): Extension<Principal>,
 ) -> Json<serde_json::Value> {
     // A local user's own role is not for the network: its tickets get what the listener they are used at gives.
-    let role: Option<Role> = match connection.peer {
+    let role: Option<Role> = match connection.way.peer {
         Peer::User(_) => None,
         Peer::Ip(_) => principal.role,
     };
+    let account = principal.account;
     Json(serde_json::json!({
-        "ticket": context.admission.mint_ticket(role),
+        "ticket": context.admission.mint_ticket(Grant { account, role }),
         "expires_in": TICKET_LIFE.as_secs(),
     }))
+}
+
+/// `GET /api/code`
+pub(crate) async fn code(
+    State(context): State<Arc<Context>>,
+    Extension(connection): Extension<Connection>,
+) -> Result<Json<serde_json::Value>, Problem> {
+    only_local(&connection)?;
+    Ok(Json(
+        serde_json::json!({ "code": context.admission.start_code() }),
+    ))
+}
+
+/// `POST /api/code/rotate`
+pub(crate) async fn rotate(
+    State(context): State<Arc<Context>>,
+    Extension(connection): Extension<Connection>,
+) -> Result<Json<serde_json::Value>, Problem> {
+    only_local(&connection)?;
+    Ok(Json(
+        serde_json::json!({ "code": context.admission.rotate() }),
+    ))
+}
+
+/// The start code is for whoever runs the server: by it others come in, with what the listener gives.
+fn only_local(connection: &Connection) -> Result<(), Problem> {
+    match connection.way.peer {
+        Peer::User(_) => Ok(()),
+        Peer::Ip(_) => {
+            let detail = "the start code is told on the UNIX socket only: use `anywire code`";
+            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        }
+    }
 }

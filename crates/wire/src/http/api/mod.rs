@@ -16,7 +16,7 @@ mod visit;
 pub(super) use about::OPENAPI;
 pub(super) use about::{openapi, services};
 pub(super) use act::{input, resize, signal};
-pub(super) use login::{login, tickets, token};
+pub(super) use login::{code, login, logout, me, methods, rotate, tickets, token};
 pub(super) use output::output;
 pub(super) use screen::screen;
 pub(super) use sessions::{create, kill, list, rename, session};

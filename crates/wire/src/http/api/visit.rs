@@ -2,8 +2,7 @@
 
 use crate::Context;
 use crate::admit::Principal;
-use crate::http::{Connection, Problem};
-use crate::link::granted;
+use crate::http::Problem;
 use anywire_model::{ExitReason, Role};
 use anywire_session::{Refused, Session};
 use axum::extract::{FromRequestParts, Path};
@@ -29,17 +28,14 @@ impl FromRequestParts<Arc<Context>> for Visit {
     ) -> Result<Self, Problem> {
         let key = Path::<String>::from_request_parts(parts, context).await;
         let extensions = &parts.extensions;
-        let both = extensions
-            .get::<Connection>()
-            .zip(extensions.get::<Principal>());
-        let Some((connection, principal)) = both else {
+        let Some(principal) = extensions.get::<Principal>() else {
             let detail = "a request that nobody has judged";
             return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail));
         };
         Ok(Self {
             context: context.clone(),
             principal: principal.clone(),
-            role: granted(connection.peer, principal.role, &context.listener),
+            role: principal.role_at(&context.listener),
             key: key.map_or_else(|_| String::new(), |Path(key)| key),
         })
     }

@@ -1,6 +1,7 @@
 //! Every route that exists, and some that do not, against the gate.
 
 use super::*;
+use crate::admit::Way;
 use crate::http::Connection;
 use crate::peer::Peer;
 use crate::testing::{HOST, context};
@@ -16,17 +17,31 @@ const PUBLIC: &[(&str, &str)] = &[
     ("HEAD", "/readyz"),
     ("GET", "/metrics"),
     ("HEAD", "/metrics"),
+    ("GET", "/api/login"),
+    ("HEAD", "/api/login"),
     ("POST", "/api/login"),
 ];
 
-async fn ask(router: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
-    ask_from("127.0.0.1:5000", true, router, method, path, headers).await
+/// Origins that are not the page's own: no origin at all, a sub-domain, other ports, another scheme.
+const FOREIGN: [&str; 5] = [
+    "null",
+    "http://evil.localhost:7681",
+    "http://localhost:7682",
+    "http://localhost",
+    "https://localhost:7681",
+];
+
+/// A listener's router, and whether it asks for credentials.
+type Door = (Router, bool);
+
+async fn ask(door: &Door, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+    ask_from("127.0.0.1:5000", true, door, method, path, headers).await
 }
 
 async fn ask_from(
     peer: &str,
     here: bool,
-    router: &Router,
+    (router, auth): &Door,
     method: &str,
     path: &str,
     headers: &[(&str, &str)],
@@ -37,7 +52,13 @@ async fn ask_from(
     }
     let mut request = request.body(Body::empty()).unwrap();
     let peer = Peer::Ip(peer.parse().unwrap());
-    request.extensions_mut().insert(Connection::new(peer, here));
+    let way = Way {
+        peer,
+        tls: false,
+        local: here && !peer.is_remote(),
+        auth: *auth,
+    };
+    request.extensions_mut().insert(Connection::new(way));
     router.clone().call(request).await.unwrap()
 }
 
@@ -69,7 +90,7 @@ fn is_public(method: &str, path: &str) -> bool {
 
 #[tokio::test]
 async fn nothing_is_open_but_what_is_meant_to_be() {
-    let router = router(context(true));
+    let router = (router(context(true)), true);
     for path in paths() {
         for method in methods() {
             let method = method.as_str();
@@ -89,7 +110,7 @@ async fn nothing_is_open_but_what_is_meant_to_be() {
 #[tokio::test]
 async fn no_route_answers_to_other_hosts_or_origins() {
     for auth in [true, false] {
-        let router = router(context(auth));
+        let router = (router(context(auth)), auth);
         for path in paths() {
             for method in methods() {
                 let method = method.as_str();
@@ -98,6 +119,15 @@ async fn no_route_answers_to_other_hosts_or_origins() {
                 let headers = [("host", HOST), ("origin", "http://evil.example")];
                 let other = ask(&router, method, &path, &headers).await;
                 assert_eq!(other.status(), StatusCode::FORBIDDEN, "{method} {path}");
+                for origin in FOREIGN {
+                    let headers = [("host", HOST), ("origin", origin)];
+                    let other = ask(&router, method, &path, &headers).await;
+                    assert_eq!(
+                        other.status(),
+                        StatusCode::FORBIDDEN,
+                        "{method} {path} {origin}"
+                    );
+                }
             }
         }
     }
@@ -105,7 +135,7 @@ async fn no_route_answers_to_other_hosts_or_origins() {
 
 #[tokio::test]
 async fn every_answer_carries_the_security_headers() {
-    let router = router(context(false));
+    let router = (router(context(false)), false);
     for path in paths() {
         let response = ask(&router, "GET", &path, &[("host", HOST)]).await;
         let headers = response.headers();
@@ -122,8 +152,39 @@ async fn every_answer_carries_the_security_headers() {
 }
 
 #[tokio::test]
+async fn programs_are_told_what_to_bring_and_pages_are_not() {
+    let router = (router(context(true)), true);
+    let challenged = async |headers: &[(&str, &str)]| {
+        let headers = [&[("host", HOST)], headers].concat();
+        let response = ask(&router, "GET", "/api/sessions", &headers).await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        response.headers().contains_key("www-authenticate")
+    };
+    assert!(challenged(&[]).await);
+    assert!(challenged(&[("user-agent", "curl/8.0")]).await);
+    assert!(!challenged(&[("user-agent", "Mozilla/5.0 (X11)")]).await);
+    assert!(!challenged(&[("sec-fetch-site", "same-origin")]).await);
+    assert!(!challenged(&[("origin", "http://localhost:7681")]).await);
+}
+
+#[tokio::test]
+async fn the_start_code_is_not_told_over_the_network() {
+    for auth in [true, false] {
+        let context = context(auth);
+        let code = context.admission.start_code();
+        let router = (router(context), auth);
+        let bearer = format!("Bearer {code}");
+        for (method, path) in [("GET", "/api/code"), ("POST", "/api/code/rotate")] {
+            let headers = [("host", HOST), ("authorization", bearer.as_str())];
+            let response = ask(&router, method, path, &headers).await;
+            assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        }
+    }
+}
+
+#[tokio::test]
 async fn unknown_addresses_and_methods_are_told_apart() {
-    let router = router(context(false));
+    let router = (router(context(false)), false);
     let status = async |method, path| {
         let response = ask(&router, method, path, &[("host", HOST)]).await;
         (response.status().as_u16(), response.headers().clone())
@@ -144,7 +205,7 @@ async fn unknown_addresses_and_methods_are_told_apart() {
 /// What watches over a server needs no credentials on the server's own machine, and only there.
 #[tokio::test]
 async fn figures_are_for_who_is_here_or_logged_in() {
-    let router = router(context(true));
+    let router = (router(context(true)), true);
     for path in ["/readyz", "/metrics"] {
         for (peer, here, forwarded, open) in [
             ("127.0.0.1:5000", true, "", true),
@@ -177,7 +238,7 @@ async fn the_api_is_described() {
         let verbs = verbs.filter(|verb| *verb != "parameters");
         written.extend(verbs.map(|verb| format!("{} {path}", verb.to_uppercase())));
     }
-    let router = router(context(false));
+    let router = (router(context(false)), false);
     let mut served = Vec::new();
     for (path, _) in routes() {
         let answer = ask(
