@@ -224,6 +224,28 @@ async fn a_port_in_use_is_told_with_who_has_it() {
 }
 
 #[tokio::test]
+async fn without_a_page_the_start_code_is_printed_alone() {
+    let folder = Folder::new("code");
+    let mut child = Command::new(BINARY)
+        .args(["serve", "-l", "tcp://127.0.0.1:0", "--", "cat"])
+        .env("ANYWIRE_RUNTIME_DIR", &folder.0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let url = lines.next().unwrap().unwrap();
+    assert!(
+        url.starts_with("tcp://127.0.0.1:") && !url.contains("code"),
+        "{url}"
+    );
+    let code = lines.next().unwrap().unwrap();
+    assert!(code.starts_with("start code: "), "{code}");
+    processes::signal(child.id(), Signal::TERM);
+    wait_until("the end", || child.try_wait().unwrap()).await;
+}
+
+#[tokio::test]
 async fn localhost_is_both_families() {
     let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
     let server = Config::new(BINARY)

@@ -31,6 +31,14 @@ pub fn open() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The folder as [`open`] gives it, if it is there already and ours.
+#[must_use]
+pub fn find() -> Option<PathBuf> {
+    let uid = rustix::process::geteuid().as_raw();
+    let path = choose(|name| std::env::var_os(name), uid);
+    check(&path, uid).ok().map(|()| path)
+}
+
 /// The socket of the server with this name.
 ///
 /// # Errors

@@ -293,6 +293,7 @@ pub(crate) fn listener_url(listener: &Listener, rules: &runtime::Listener) -> Li
 /// One line for each listener, for people and for scripts.
 fn announce(listeners: &[Listener], access: &Access, config: &Config) {
     let mut told = HashSet::new();
+    let (mut code_told, mut code_asked) = (false, false);
     for listener in listeners {
         let Some(index) = listener.index() else {
             continue;
@@ -308,9 +309,15 @@ fn announce(listeners: &[Listener], access: &Access, config: &Config) {
         let web = rules.url.scheme == Scheme::Http && !matches!(rules.url.at, At::Path(_));
         if web && rules.auth {
             println!("{url}#code={}", access.admission.start_code());
+            code_told = true;
         } else {
             println!("{url}");
+            code_asked |= rules.auth && !matches!(rules.url.at, At::Path(_));
         }
+    }
+    // Raw bytes and telnet ask for it, and no address has said it.
+    if code_asked && !code_told {
+        println!("start code: {}", access.admission.start_code());
     }
     if let Some(fingerprint) = access.fingerprint() {
         println!("the certificate's SHA-256 fingerprint is {fingerprint}");

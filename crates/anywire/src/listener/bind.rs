@@ -104,7 +104,7 @@ fn explain(url: &ListenUrl, address: SocketAddr, error: &io::Error) -> String {
 
 /// The process of our own that has this address, found by its socket in the runtime folder.
 fn anywire_at(address: SocketAddr) -> Option<i32> {
-    let dir = runtime_dir::open().ok()?;
+    let dir = runtime_dir::find()?;
     let path = runtime_dir::socket(&dir, &runtime_dir::name_of(address)).ok()?;
     let peer = UnixStream::connect(path).ok()?;
     let peer = rustix::net::sockopt::socket_peercred(&peer).ok()?;

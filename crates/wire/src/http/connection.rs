@@ -1,7 +1,7 @@
 //! One connection while it speaks HTTP.
 
+use super::Server;
 use super::stream::Stream;
-use super::{Server, Stall};
 use crate::admit::{Principal, Way};
 use crate::dialect::Dialect;
 use crate::limits;
@@ -22,8 +22,6 @@ use tower_service::Service;
 #[derive(Clone)]
 pub(crate) struct Connection {
     pub(crate) way: Way,
-    /// Whether the peer takes what it asked for.
-    pub(crate) stall: Arc<Stall>,
     /// Where an accepted upgrade is left for the connection's own task.
     upgrade: Arc<Mutex<Option<Upgrade>>>,
 }
@@ -42,7 +40,6 @@ impl Connection {
     pub(super) fn new(way: Way) -> Self {
         Self {
             way,
-            stall: Arc::new(Stall::new()),
             upgrade: Arc::default(),
         }
     }
@@ -82,13 +79,12 @@ pub(super) async fn serve(
 }
 
 async fn requests(
-    stream: Stream,
+    stream: Stream<Socket>,
     connection: &Connection,
     server: Server,
     shutdown: CancellationToken,
 ) {
     let service = service_fn(|mut request: http::Request<Incoming>| {
-        connection.stall.end();
         request.extensions_mut().insert(connection.clone());
         server.router.clone().call(request.map(Body::new))
     });
@@ -108,10 +104,6 @@ async fn requests(
             }
             return;
         }
-        () = connection.stall.too_long() => {
-            tracing::debug!("a client takes nothing of what it asked for");
-            return;
-        }
     }
     serving.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(limits::LINGER_SHUTDOWN, serving).await;
@@ -119,7 +111,7 @@ async fn requests(
 
 /// The socket behind an upgrade, and a copy of what was read beyond the request: the original would keep its buffer.
 fn take_back(upgraded: Upgraded) -> Option<(Socket, Vec<u8>)> {
-    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
+    let parts = upgraded.downcast::<TokioIo<Stream<Socket>>>().ok()?;
     let (socket, head) = parts.io.into_inner().into_parts();
     Some((socket, [&parts.read_buf, &head[..]].concat()))
 }

@@ -10,12 +10,10 @@ mod health;
 mod page;
 mod problem;
 mod routes;
-mod stall;
 mod stream;
 
 pub(crate) use connection::{Connection, Upgrade};
 pub(crate) use problem::Problem;
-pub(crate) use stall::Stall;
 
 use crate::Context;
 use crate::link::{Entry, Socket};

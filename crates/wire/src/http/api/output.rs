@@ -7,13 +7,12 @@ mod reader;
 
 use super::body::{Words, switch};
 use super::visit::Visit;
-use crate::http::{Connection, Problem};
+use crate::http::Problem;
 use crate::limits;
 use crate::metrics::Wire;
 use anywire_model::{ExitReason, Offset, Role, Stream};
 use anywire_session::{Attach, AttachError, Lag, Start};
 use axum::body::Body;
-use axum::extract::Extension;
 use axum::response::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRAILER};
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -47,7 +46,6 @@ pub(crate) struct OutputWords {
 /// `GET /api/sessions/{id or name}/output`
 pub(crate) async fn output(
     visit: Visit,
-    Extension(connection): Extension<Connection>,
     Words(words): Words<OutputWords>,
 ) -> Result<Response, Problem> {
     let session = visit.session()?;
@@ -96,7 +94,7 @@ pub(crate) async fn output(
         headers.insert(CONTENT_LENGTH, HeaderValue::from(head.saturating_sub(from)));
     }
     let meter = visit.context.metrics.attached(Wire::Rest);
-    *response.body_mut() = Body::new(Pump::new(reader, meter, connection.stall));
+    *response.body_mut() = Body::new(Pump::new(reader, meter));
     Ok(response)
 }
 

@@ -1,7 +1,6 @@
 //! An attachment read as a body: one piece at a time, when the connection has room for it.
 
 use super::{EXIT, NEXT, exit_value};
-use crate::http::Stall;
 use crate::limits;
 use crate::metrics::Meter;
 use anywire_model::{CloseReason, ExitReason, Offset, Stream};
@@ -11,7 +10,6 @@ use http::{HeaderMap, HeaderValue};
 use hyper::body::Frame;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 /// What comes next.
@@ -118,7 +116,6 @@ type Step = Pin<Box<dyn Future<Output = (Reader, Piece)> + Send>>;
 pub(super) struct Pump {
     state: State,
     meter: Meter,
-    stall: Arc<Stall>,
 }
 
 enum State {
@@ -128,11 +125,10 @@ enum State {
 }
 
 impl Pump {
-    pub(super) fn new(reader: Reader, meter: Meter, stall: Arc<Stall>) -> Self {
+    pub(super) fn new(reader: Reader, meter: Meter) -> Self {
         Self {
             state: State::Idle(Box::new(reader)),
             meter,
-            stall,
         }
     }
 
@@ -170,11 +166,9 @@ impl HttpBody for Pump {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        self.stall.end();
         let Some((next, piece)) = ready!(self.poll_piece(context)) else {
             return Poll::Ready(None);
         };
-        self.stall.begin();
         Poll::Ready(Some(match piece {
             Piece::Bytes(bytes) => {
                 self.meter.sent(bytes.len());
