@@ -2,7 +2,6 @@
 //! for [`limits::WRITE`] is gone.
 
 use crate::limits;
-use crate::link::Socket;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,15 +9,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// A stream with a past and a deadline.
-pub(super) struct Stream {
-    inner: Socket,
+pub(super) struct Stream<S> {
+    inner: S,
     head: Vec<u8>,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stream {
-    pub(super) fn new(inner: Socket, head: Vec<u8>) -> Self {
+impl<S> Stream<S> {
+    pub(super) fn new(inner: S, head: Vec<u8>) -> Self {
         Self {
             inner,
             head,
@@ -27,7 +26,7 @@ impl Stream {
     }
 
     /// The connection, and what was read of it and nobody took.
-    pub(super) fn into_parts(self) -> (Socket, Vec<u8>) {
+    pub(super) fn into_parts(self) -> (S, Vec<u8>) {
         (self.inner, self.head)
     }
 
@@ -51,7 +50,7 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -70,7 +69,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -215,11 +215,8 @@ async fn shake_hands(
     let wire = server.name();
     tracing::info!(wire, %peer, "connected");
     let socket = match &server.context().listener.tls {
-        // `auto` tells TLS from the rest itself.
-        Some(tls) if server.protocol() != Protocol::Auto => {
-            tls::accept(socket, tls, &shutdown).await?
-        }
-        _ => socket,
+        Some(tls) => tls::accept(socket, tls, &shutdown).await?,
+        None => socket,
     };
     let entry = match server {
         Server::Http(server) => {

@@ -159,7 +159,6 @@ impl Server {
         let mut listener = Listener {
             auth: setup.auth,
             default_role: setup.role,
-            tls: tls.clone(),
             compression: setup.compression,
             ..Listener::new(target)
         };
