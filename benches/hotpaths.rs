@@ -183,6 +183,7 @@ async fn keys(mut stream: TcpStream, rounds: u64) -> Result<(), Failure> {
 async fn run(path: &str, rounds: u64) -> Result<(), Failure> {
     let (protocol, compression) = match path {
         "tcp-output" => (Protocol::Raw, Compression::Never),
+        "telnet-output" => (Protocol::Telnet, Compression::Never),
         "deflate-output" => (Protocol::Http, Compression::Always),
         _ => (Protocol::Http, Compression::Never),
     };
@@ -197,6 +198,13 @@ async fn run(path: &str, rounds: u64) -> Result<(), Failure> {
             while program.0.get().is_none() {
                 tokio::task::yield_now().await;
             }
+            output(stream, &program, rounds, false).await
+        }
+        "telnet-output" => {
+            let mut stream = TcpStream::connect(at).await?;
+            // DO BINARY, and the answer to it: the program is attached to.
+            stream.write_all(&[255, 253, 0]).await?;
+            stream.read_exact(&mut [0; 3]).await?;
             output(stream, &program, rounds, false).await
         }
         other => Err(format!("no path is called {other:?}").into()),

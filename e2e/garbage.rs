@@ -104,6 +104,42 @@ async fn noise_on_every_listener() {
     unharmed.check(&server).await;
 }
 
+#[tokio::test]
+async fn noise_on_the_byte_wires() {
+    let mut rng = Rng::new();
+    let server = Config::new(env!("CARGO_BIN_EXE_anywire"))
+        .listener("tcp://127.0.0.1:0")
+        .listener("telnet://127.0.0.1:0")
+        .listener("auto://127.0.0.1:0")
+        .pipe()
+        .command(["cat"])
+        .start();
+    let unharmed = Unharmed::look(&server);
+    for _ in 0..rounds(10) {
+        let noise: Vec<u8> = (0..rng.below(5000)).map(|_| rng.below(256) as u8).collect();
+        for scheme in ["tcp", "telnet", "auto"] {
+            throw(&server, scheme, &noise).await;
+        }
+    }
+    // A subnegotiation without an end, options that are asked for again and again, questions without end.
+    let endless = [b"\xff\xfa\x1f".as_slice(), &[0; 4 << 20]].concat();
+    for bytes in [
+        endless.as_slice(),
+        &b"\xff\xfd\x63".repeat(100_000),
+        &b"\xff\xf6".repeat(10_000),
+        b"\xff",
+        b"\xff\xfa",
+        b"\x16\x03",
+        b"\0\x20{",
+        &b"GET /".repeat(1 << 20),
+    ] {
+        for scheme in ["telnet", "auto"] {
+            throw(&server, scheme, bytes).await;
+        }
+    }
+    unharmed.check(&server).await;
+}
+
 async fn upgrade(server: &Server) -> WebSocket<TcpStream> {
     let stream = TcpStream::connect(server.address("http"))
         .await

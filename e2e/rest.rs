@@ -1,6 +1,6 @@
 //! `curl` is enough: sessions over plain HTTP against the real binary, also across the death of its server.
 
-use anywire_testkit::{Config, Server, flood, wait_until};
+use anywire_testkit::{Config, Server, flood, processes, wait_until};
 use serde_json::Value;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -271,9 +271,10 @@ async fn the_log_tells_of_sessions_and_connections_and_of_nothing_else() {
     );
     let closed = find("closed", "wire", "tcp");
     let reason = "the session ended: exited with code 7";
+    let bytes: Value = (secret.len() + 1).into();
     assert_eq!(
-        (&closed["reason"], &closed["sent"]),
-        (&reason.into(), &(secret.len() + 1).into())
+        (&closed["reason"], &closed["sent"], &closed["received"]),
+        (&reason.into(), &bytes, &bytes)
     );
     assert!(
         closed["peer"]
@@ -302,5 +303,26 @@ async fn who_watches_over_the_server_needs_no_code() {
         let answer = server.request(&peer, http::Method::GET, path, "").await;
         assert_eq!(answer.status().as_u16(), expected, "{path}");
     }
+    server.stop().await;
+}
+
+/// While programs are being ended, whoever sends work elsewhere hears of it in time.
+#[tokio::test]
+async fn a_server_that_stops_is_not_ready() {
+    let server = config().producer(&["ignore-signals"]).start();
+    let id = create(&server);
+    let follower = Follower::start(&server, &id, 0, "out");
+    follower.until("the program", "ready".len()).await;
+    let ready = || {
+        let url = format!("http://{}/readyz", server.address("http"));
+        let output = Command::new("curl")
+            .args(["-s", "-o", "/dev/null", "-w", "%{http_code}", &url])
+            .output();
+        output.expect("curl runs").stdout
+    };
+    assert_eq!(ready(), b"200");
+    processes::signal(server.supervisor_pid(), rustix::process::Signal::TERM);
+    wait_until("a refusal", || (ready() == b"503").then_some(())).await;
+    assert_eq!(follower.end().await.0, 0);
     server.stop().await;
 }

@@ -7,7 +7,7 @@ mod common;
 use anywire_codec::dialect::native::{Hello, SUBPROTOCOL};
 use anywire_model::Role;
 use anywire_wire::Stderr;
-use common::client;
+use common::client::{self, Frame};
 use common::plain::Plain;
 use common::{Server, Setup, soon};
 use std::net::SocketAddr;
@@ -114,6 +114,21 @@ async fn slow_talkers_are_cut_off_on_every_wire() {
         let took = start.elapsed().as_secs();
         assert!((seconds..seconds + 4).contains(&took), "{said:?}: {took} s");
     }
+    let mut setup = shared("cat");
+    setup.role = Role::Owner;
+    let open = setup.start().await;
+    for (protocol, said) in [(SUBPROTOCOL, ""), (SUBPROTOCOL, "half"), ("tty", "")] {
+        let mut socket = client::connect(open.http, "/ws", protocol).await;
+        if !said.is_empty() {
+            // A frame of which more is announced than comes.
+            socket.send_bytes(b"\x81\xff\0\0").await;
+        }
+        let start = Instant::now();
+        while !matches!(socket.next().await, Frame::End) {}
+        let took = start.elapsed().as_secs();
+        assert!((5..12).contains(&took), "{protocol} {said}: {took} s");
+    }
+    open.shutdown().await;
     let body = format!(
         "POST /api/login HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{{",
         server.http

@@ -21,6 +21,11 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
+    /// How many bytes are there.
+    pub(super) fn waiting(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Starts with these bytes; their memory is kept only if there are any.
     pub(super) fn new(bytes: Vec<u8>) -> Self {
         let ready = !bytes.is_empty();
@@ -304,6 +309,7 @@ impl Link {
                     None => Ok(false),
                     Some(0) => Ok(true),
                     Some(n) => {
+                        self.record.received(n);
                         self.inbox.bytes.extend_from_slice(&scratch.input[..n]);
                         Ok(false)
                     }

@@ -106,6 +106,7 @@ async fn open(
         context: entry.visitor.context.clone(),
         record: Box::new(Record::new(entry.visitor.peer)),
     });
+    link.record.received(link.inbox.waiting());
     let metrics = entry.visitor.context.metrics.clone();
     let opened = match link.hello(shutdown).await {
         Ok(open) => open::attach(entry.visitor, open).await.map_err(End::Fault),

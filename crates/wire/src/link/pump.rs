@@ -185,6 +185,7 @@ impl Link {
                         Ok(more) => idle = !more,
                         Err(end) => {
                             // What came before the end is sent before it is told.
+                            self.record.sent(out.len());
                             self.outbox.send(&mut self.socket, out)?;
                             return Err(end);
                         }

@@ -29,6 +29,8 @@ impl Record {
     /// The client has its session.
     pub(super) fn attached(&mut self, session: SessionId, meter: Meter) {
         tracing::info!(wire = meter.wire().name(), peer = %self.peer, %session, "attached");
+        // What came with the handshake.
+        meter.received(usize::try_from(self.received).unwrap_or(usize::MAX));
         self.session = Some(session);
         self.meter = Some(meter);
     }
