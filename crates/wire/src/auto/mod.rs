@@ -55,8 +55,8 @@ impl Server {
         let first = first_bytes(&mut socket, &mut head, silent);
         let mut wire = shutdown.run_until_cancelled(first).await??;
         if let (Wire::Tls, Some(tls)) = (wire, &self.context.listener.offered_tls) {
-            socket = tls::accept_begun(socket, &head, tls, &shutdown).await?;
-            head.clear();
+            let begun = std::mem::take(&mut head);
+            socket = tls::accept_begun(socket, begun, tls, &shutdown).await?;
             let first = first_bytes(&mut socket, &mut head, silent);
             wire = shutdown.run_until_cancelled(first).await??;
         }

@@ -79,7 +79,7 @@ pub(super) async fn serve(
 }
 
 async fn requests(
-    stream: Stream<Socket>,
+    stream: Stream,
     connection: &Connection,
     server: Server,
     shutdown: CancellationToken,
@@ -111,7 +111,7 @@ async fn requests(
 
 /// The socket behind an upgrade, and a copy of what was read beyond the request: the original would keep its buffer.
 fn take_back(upgraded: Upgraded) -> Option<(Socket, Vec<u8>)> {
-    let parts = upgraded.downcast::<TokioIo<Stream<Socket>>>().ok()?;
+    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
     let (socket, head) = parts.io.into_inner().into_parts();
     Some((socket, [&parts.read_buf, &head[..]].concat()))
 }

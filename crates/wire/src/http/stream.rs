@@ -2,6 +2,7 @@
 //! for [`limits::WRITE`] is gone.
 
 use crate::limits;
+use crate::link::Socket;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,15 +10,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// A stream with a past and a deadline.
-pub(super) struct Stream<S> {
-    inner: S,
+pub(super) struct Stream {
+    inner: Socket,
     head: Vec<u8>,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Stream<S> {
-    pub(super) fn new(inner: S, head: Vec<u8>) -> Self {
+impl Stream {
+    pub(super) fn new(inner: Socket, head: Vec<u8>) -> Self {
         Self {
             inner,
             head,
@@ -26,7 +27,7 @@ impl<S> Stream<S> {
     }
 
     /// The connection, and what was read of it and nobody took.
-    pub(super) fn into_parts(self) -> (S, Vec<u8>) {
+    pub(super) fn into_parts(self) -> (Socket, Vec<u8>) {
         (self.inner, self.head)
     }
 
@@ -50,7 +51,7 @@ impl<S> Stream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
+impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -69,7 +70,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+impl AsyncWrite for Stream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

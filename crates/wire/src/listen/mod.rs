@@ -215,6 +215,7 @@ async fn shake_hands(
     let wire = server.name();
     tracing::info!(wire, %peer, "connected");
     let socket = match &server.context().listener.tls {
+        // Also on `autos`: nothing is spoken there without TLS. What `auto` offers it looks for itself.
         Some(tls) => tls::accept(socket, tls, &shutdown).await?,
         None => socket,
     };

@@ -1,6 +1,7 @@
 //! Lines typed by somebody at the other end of a raw or telnet connection, before there is a session.
 
-use super::foreign::RawTcp;
+use super::foreign::{RawTcp, is_browser};
+use crate::admit::Typist;
 use crate::limits;
 use crate::link::{Entry, Framing, Socket, Visitor, Ways};
 use crate::metrics::Wire;
@@ -213,6 +214,20 @@ impl Console {
         self.read.clear();
         self.at = 0;
         true
+    }
+}
+
+impl Typist for Console {
+    async fn say(&mut self, text: &str) -> Option<()> {
+        Console::say(self, text).await
+    }
+
+    async fn line(&mut self, secret: bool) -> Option<String> {
+        let echo = if secret { Echo::Hidden } else { Echo::Typed };
+        let line = Console::line(self, limits::PROMPT_LINE, limits::PROMPT, echo).await?;
+        // A browser's request is no wrong code: it must not lock out who knows the right one.
+        let is_typed = !is_browser(&line);
+        is_typed.then(|| String::from_utf8_lossy(&line).into_owned())
     }
 }
 

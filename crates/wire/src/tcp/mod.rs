@@ -7,13 +7,11 @@ mod lobby;
 pub(crate) use console::Console;
 pub(crate) use foreign::METHODS;
 
-use crate::admit::{Principal, Typist, typed_login};
-use crate::limits;
+use crate::admit::{Principal, typed_login};
 use crate::link::{Entry, Visitor};
 use crate::peer::Peer;
 use crate::{Context, Target};
 use anywire_model::Role;
-use console::Echo;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -58,20 +56,4 @@ async fn enter(
         Target::New { .. } | Target::Named { .. } => None,
     };
     Some((principal, session))
-}
-
-impl Typist for Console {
-    async fn say(&mut self, text: &str) -> Option<()> {
-        Self::say(self, text).await
-    }
-
-    async fn line(&mut self, secret: bool) -> Option<String> {
-        let echo = if secret { Echo::Hidden } else { Echo::Typed };
-        let line = Self::line(self, limits::PROMPT_LINE, limits::PROMPT, echo).await?;
-        // A browser's request is no wrong code: it must not lock out who knows the right one.
-        if foreign::is_browser(&line) {
-            return None;
-        }
-        Some(String::from_utf8_lossy(&line).into_owned())
-    }
 }

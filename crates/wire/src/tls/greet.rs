@@ -27,29 +27,16 @@ pub(crate) async fn accept(
         Socket::Tcp(stream) => stream,
         other => return Some(other),
     };
-    shake(shake_hands(stream, tls), shutdown).await
+    within(shake_hands(stream, tls), shutdown).await
 }
 
-/// The same for a connection whose first bytes were read and are a handshake's.
-pub(crate) async fn accept_begun(
-    socket: Socket,
-    head: &[u8],
-    tls: &Tls,
+/// A handshake, unless it takes too long or the server stops.
+async fn within(
+    handshake: impl Future<Output = io::Result<Option<TlsStream>>>,
     shutdown: &CancellationToken,
 ) -> Option<Socket> {
-    let Socket::Tcp(stream) = socket else {
-        return None;
-    };
-    let begun = async { Ok(Some(TlsStream::accept(stream, head, tls.config()).await?)) };
-    shake(begun, shutdown).await
-}
-
-async fn shake(
-    shaking: impl Future<Output = io::Result<Option<TlsStream>>>,
-    shutdown: &CancellationToken,
-) -> Option<Socket> {
-    let shaking = timeout(limits::HEADER, shaking);
-    match shutdown.run_until_cancelled(Box::pin(shaking)).await? {
+    let shaking = Box::pin(timeout(limits::HEADER, handshake));
+    match shutdown.run_until_cancelled(shaking).await? {
         Ok(Ok(stream)) => stream.map(|stream| Socket::Tls(Box::new(stream))),
         Ok(Err(error)) => {
             tracing::debug!(%error, "a TLS handshake failed");
@@ -60,6 +47,24 @@ async fn shake(
             None
         }
     }
+}
+
+/// The same for a connection of which some was read, which is the beginning of a TLS handshake.
+pub(crate) async fn accept_begun(
+    socket: Socket,
+    head: Vec<u8>,
+    tls: &Tls,
+    shutdown: &CancellationToken,
+) -> Option<Socket> {
+    let Socket::Tcp(stream) = socket else {
+        return None;
+    };
+    let accepting = async {
+        TlsStream::accept(stream, &head, tls.config())
+            .await
+            .map(Some)
+    };
+    within(accepting, shutdown).await
 }
 
 async fn shake_hands(mut stream: TcpStream, tls: &Tls) -> io::Result<Option<TlsStream>> {

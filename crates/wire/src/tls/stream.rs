@@ -32,10 +32,10 @@ impl std::fmt::Debug for TlsStream {
 }
 
 impl TlsStream {
-    /// Runs the handshake, whose first bytes may have been read already. Has no deadline of its own.
+    /// Runs the handshake, of which `head` was read. Has no deadline of its own.
     pub(super) async fn accept(
         stream: TcpStream,
-        head: &[u8],
+        mut head: &[u8],
         config: Arc<ServerConfig>,
     ) -> io::Result<Self> {
         let session = ServerConnection::new(config).map_err(io::Error::other)?;
@@ -46,10 +46,9 @@ impl TlsStream {
             ended: false,
             broken: false,
         };
-        let mut head = head;
         while !head.is_empty() {
             tls.session.read_tls(&mut head)?;
-            tls.process()?;
+            tls.decipher()?;
         }
         poll_fn(|context| tls.poll_handshake(context)).await?;
         Ok(tls)
@@ -153,12 +152,12 @@ impl TlsStream {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(error),
         }
-        self.process()?;
+        self.decipher()?;
         Ok(true)
     }
 
-    /// Deciphers what was read.
-    fn process(&mut self) -> io::Result<()> {
+    /// Takes in what was read.
+    fn decipher(&mut self) -> io::Result<()> {
         match self.session.process_new_packets() {
             Ok(state) => {
                 self.plain = state.plaintext_bytes_to_read();
@@ -171,8 +170,7 @@ impl TlsStream {
                 return Err(io::Error::new(ErrorKind::InvalidData, error));
             }
         }
-        self.push()?;
-        Ok(())
+        self.push().map(drop)
     }
 
     /// Writes what is enciphered; false if something is left.
