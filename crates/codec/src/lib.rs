@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`websocket`] cuts a byte stream into messages, [`dialect`] gives messages a meaning, [`query`]
 //! knows the questions that a program asks of its terminal and the answers that terminals send back, [`telnet`] is the
-//! protocol of that name.
+//! protocol of that name, [`text`] makes text of bytes that come in pieces.
 //!
 //! Each parser has one entry point that takes bytes and never panics, which is what the property tests here and the
 //! fuzz targets call.
@@ -10,4 +10,5 @@
 pub mod dialect;
 pub mod query;
 pub mod telnet;
+pub mod text;
 pub mod websocket;

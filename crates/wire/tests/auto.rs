@@ -49,7 +49,7 @@ async fn each_is_told_by_its_first_bytes_one_at_a_time() {
     }
     client.see(b"\xff\xfb\x01").await;
     client.see("<words>\r\n").await;
-    let mut page = client::connect(server.auto, "/ws", "").await;
+    let mut page = client::connect(server.auto, "/ws?binary=1", "").await;
     page.text("over WebSocket\n").await;
     let mut all = Vec::new();
     while !String::from_utf8_lossy(&all).contains("<over WebSocket>") {

@@ -126,7 +126,7 @@ async fn a_first_message_that_is_no_hello() {
 #[tokio::test]
 async fn fragments_and_single_bytes_are_put_together() {
     let server = Setup::pipe(&["cat"]).start().await;
-    let mut socket = client::connect(server.http, "/ws", "").await;
+    let mut socket = client::connect(server.http, "/ws?binary=1", "").await;
     for (first, byte) in [(0x02u8, b'a'), (0x00, b'b'), (0x80, b'c')] {
         for byte in [first, 0x81, 0, 0, 0, 0, byte] {
             socket.send_bytes(&[byte]).await;

@@ -125,7 +125,7 @@ async fn telnet_shows_what_is_typed_and_the_window_is_known() {
 #[tokio::test]
 async fn on_http_it_means_a_new_one() {
     let server = lobby().await;
-    let mut socket = client::connect(server.http, "/ws", "").await;
+    let mut socket = client::connect(server.http, "/ws?binary=1", "").await;
     socket.text("words\n").await;
     socket.next().await;
     assert_eq!(server.registry.list().len(), 1);

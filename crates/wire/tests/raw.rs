@@ -76,7 +76,7 @@ async fn until(socket: &mut Socket, end: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn a_websocket_without_a_dialect_is_bytes() {
     let server = Setup::pipe(&["cat"]).start().await;
-    let mut socket = client::connect(server.http, "/ws", "").await;
+    let mut socket = client::connect(server.http, "/ws?binary=1", "").await;
     socket.text("text ").await;
     socket.binary(b"and bytes").await;
     assert_eq!(until(&mut socket, b"bytes").await, b"text and bytes");
@@ -91,7 +91,7 @@ async fn a_websocket_without_a_dialect_is_bytes() {
 #[tokio::test]
 async fn who_only_listens_hears() {
     let server = Setup::script("echo hello; cat").start().await;
-    let mut socket = client::connect(server.http, "/ws", "").await;
+    let mut socket = client::connect(server.http, "/ws?binary=1", "").await;
     assert_eq!(until(&mut socket, b"\n").await, b"hello\n");
     server.shutdown().await;
 }

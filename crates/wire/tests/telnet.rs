@@ -242,7 +242,7 @@ async fn who_goes_has_not_pressed_control_d() {
         tokio::task::yield_now().await;
     }
     assert!(!session.has_ended());
-    let path = format!("/ws?session={}", session.name());
+    let path = format!("/ws?binary=1&session={}", session.name());
     let mut page = client::connect(server.http, &path, "").await;
     page.text("words\n").await;
     let mut all = Vec::new();

@@ -48,7 +48,7 @@ async fn a_page_over_https_opens_a_socket_over_wss() {
         let mut upgrade = upgrade.clone();
         upgrade.push(("Origin", &origin));
         let stream = client.connect(server.http).await.unwrap();
-        let opened = client::upgrade(stream, "/ws", &upgrade).await;
+        let opened = client::upgrade(stream, "/ws?binary=1", &upgrade).await;
         let Ok((mut socket, _)) = opened else {
             assert!(!want);
             assert_eq!(opened.err().unwrap().status, 403);

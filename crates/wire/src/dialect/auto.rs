@@ -7,8 +7,33 @@ use anywire_codec::dialect::tty;
 use std::time::Duration;
 
 /// A client that has not shown which dialect it speaks.
-#[derive(Debug, Default)]
-pub(crate) struct Auto;
+#[derive(Debug)]
+pub(crate) struct Auto {
+    /// Output is sent as binary messages if it is none.
+    binary: bool,
+}
+
+impl Auto {
+    pub(crate) fn new(binary: bool) -> Self {
+        Self { binary }
+    }
+
+    fn raw(&self) -> Raw {
+        if self.binary {
+            Raw::default()
+        } else {
+            Raw::text()
+        }
+    }
+
+    fn open<'a>(&self, input: &'a [u8]) -> Open<'a> {
+        Open {
+            dialect: Some(Box::new(self.raw())),
+            input,
+            ..Open::default()
+        }
+    }
+}
 
 impl Dialect for Auto {
     fn patience(&self) -> Duration {
@@ -16,13 +41,13 @@ impl Dialect for Auto {
     }
 
     fn silence(&mut self) -> Result<Open<'static>, Fault> {
-        Ok(raw(&[]))
+        Ok(self.open(&[]))
     }
 
     fn message<'a>(&mut self, message: Inbound<'a>) -> Result<Request<'a>, Fault> {
         let bytes = message.bytes();
         if !tty::is_hello(bytes) {
-            return Ok(Request::Open(Box::new(raw(bytes))));
+            return Ok(Request::Open(Box::new(self.open(bytes))));
         }
         let mut dialect = Tty::default();
         let request = dialect.message(message)?;
@@ -36,14 +61,6 @@ impl Dialect for Auto {
     }
 
     fn event(&mut self, event: Event<'_>, out: &mut Frames<'_>) {
-        Raw.event(event, out);
-    }
-}
-
-fn raw(input: &[u8]) -> Open<'_> {
-    Open {
-        dialect: Some(Box::new(Raw)),
-        input,
-        ..Open::default()
+        self.raw().event(event, out);
     }
 }

@@ -1,8 +1,9 @@
 //! Nothing but bytes: what comes in is input, what goes out is output. Raw TCP, and WebSocket clients without a
-//! dialect.
+//! dialect, which may want text.
 
 use super::{Dialect, Event, Fault, Frames, Inbound, Open, Request};
 use crate::metrics::Wire;
+use anywire_codec::text::Text;
 use anywire_model::Intent;
 use std::time::Duration;
 
@@ -11,7 +12,27 @@ pub(super) const RESET: &[u8] = b"\x1bc";
 
 /// A client that knows no dialect.
 #[derive(Debug, Default)]
-pub(crate) struct Raw;
+pub(crate) struct Raw {
+    /// Output is text.
+    text: Option<Text>,
+}
+
+impl Raw {
+    /// A client that gets text messages.
+    pub(crate) fn text() -> Self {
+        Self {
+            text: Some(Text::default()),
+        }
+    }
+
+    fn say(&self, parts: &[&[u8]], out: &mut Frames<'_>) {
+        if self.text.is_some() {
+            out.text(String::from_utf8_lossy(&parts.concat()).as_bytes());
+        } else {
+            out.binary(parts);
+        }
+    }
+}
 
 impl Dialect for Raw {
     fn wire(&self) -> Wire {
@@ -33,12 +54,22 @@ impl Dialect for Raw {
         }))
     }
 
+    fn text(&mut self) -> Option<&mut Text> {
+        self.text.as_mut()
+    }
+
     fn event(&mut self, event: Event<'_>, out: &mut Frames<'_>) {
         match event {
-            Event::Keyframe { dump, .. } => out.binary(&[RESET, dump]),
+            Event::Keyframe { dump, .. } => self.say(&[RESET, dump], out),
             Event::Fault(fault) => {
                 let line = format!("anywire: {}\r\n", fault.message);
-                out.binary(&[line.as_bytes()]);
+                self.say(&[line.as_bytes()], out);
+            }
+            Event::Closed(_) => {
+                let rest = self.text.as_mut().map_or("", Text::finish);
+                if !rest.is_empty() {
+                    out.text(rest.as_bytes());
+                }
             }
             _ => {}
         }

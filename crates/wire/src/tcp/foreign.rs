@@ -64,7 +64,7 @@ impl Dialect for RawTcp {
     }
 
     fn patience(&self) -> Duration {
-        Raw.patience()
+        Raw::default().patience()
     }
 
     fn silence(&mut self) -> Result<Open<'static>, Fault> {
@@ -88,11 +88,11 @@ impl Dialect for RawTcp {
                 "this port is not for HTTP or TLS",
             ));
         }
-        Raw.message(Inbound::Binary(bytes))
+        Raw::default().message(Inbound::Binary(bytes))
     }
 
     fn event(&mut self, event: Event<'_>, out: &mut Frames<'_>) {
-        Raw.event(event, out);
+        Raw::default().event(event, out);
     }
 }
 

@@ -26,6 +26,8 @@ const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 #[derive(Deserialize)]
 pub(crate) struct Address {
     session: Option<String>,
+    /// 1: a client without a subprotocol gets bytes, not text.
+    binary: Option<u8>,
 }
 
 /// `GET /ws`
@@ -43,7 +45,7 @@ pub(crate) async fn upgrade(
         let detail = "no session has that id or name";
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     }
-    let (protocol, dialect) = choose(request.headers());
+    let (protocol, dialect) = choose(request.headers(), address.binary == Some(1));
     let deflate = deflates(&context, &connection, request.headers());
     connection.upgrade(Upgrade {
         on: hyper::upgrade::on(&mut request),
@@ -103,7 +105,7 @@ fn check(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
 }
 
 /// The first subprotocol of the client's list that we speak. A client that has none shows itself later.
-fn choose(headers: &HeaderMap) -> (Option<&'static str>, Box<dyn Dialect>) {
+fn choose(headers: &HeaderMap, binary: bool) -> (Option<&'static str>, Box<dyn Dialect>) {
     for name in tokens(headers, &SEC_WEBSOCKET_PROTOCOL) {
         match name {
             native::SUBPROTOCOL => {
@@ -113,7 +115,7 @@ fn choose(headers: &HeaderMap) -> (Option<&'static str>, Box<dyn Dialect>) {
             _ => {}
         }
     }
-    (None, Box::new(Auto))
+    (None, Box::new(Auto::new(binary)))
 }
 
 /// Whether messages are compressed: the client offers it, and the listener thinks that it is worth it.
