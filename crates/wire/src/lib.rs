@@ -10,6 +10,7 @@
 
 pub mod admit;
 mod dialect;
+pub mod framed;
 mod http;
 mod limits;
 mod link;
@@ -53,6 +54,8 @@ pub struct Listener {
     pub max_connections: usize,
     /// Connections at the same time from one address (IPv6: one /64).
     pub max_per_address: usize,
+    /// What framed messages mean, and what they may cost.
+    pub framed: framed::Settings,
 }
 
 impl Listener {
@@ -66,6 +69,7 @@ impl Listener {
             stderr: Stderr::Merge,
             max_connections: usize::MAX,
             max_per_address: usize::MAX,
+            framed: framed::Settings::default(),
         }
     }
 }

@@ -14,6 +14,14 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
+    /// Its address; `None` for a process of this machine.
+    pub(crate) fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::Ip(address) => Some(address),
+            Self::User(_) => None,
+        }
+    }
+
     /// This peer as somebody who was let in.
     pub(crate) fn principal(self, role: Option<Role>) -> Principal {
         let name = match self {

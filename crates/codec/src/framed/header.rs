@@ -34,6 +34,17 @@ pub enum Id<'a> {
     Text(Cow<'a, str>),
 }
 
+impl Id<'_> {
+    /// The same, for as long as one likes.
+    #[must_use]
+    pub fn into_owned(self) -> Id<'static> {
+        match self {
+            Self::Number(number) => Id::Number(number),
+            Self::Text(text) => Id::Text(text.into_owned().into()),
+        }
+    }
+}
+
 /// What a message says about its content. The four keys of the original are `byteorder`, `content-length`,
 /// `content-type` and `content-encoding`; others that are not known are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]

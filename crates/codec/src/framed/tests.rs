@@ -31,10 +31,7 @@ fn owned(header: &Header<'_>) -> Header<'static> {
     Header {
         content_type: header.content_type.to_string().into(),
         content_encoding: header.content_encoding.to_string().into(),
-        id: header.id.as_ref().map(|id| match id {
-            Id::Number(number) => Id::Number(*number),
-            Id::Text(text) => Id::Text(text.to_string().into()),
-        }),
+        id: header.id.clone().map(Id::into_owned),
         ..*header
     }
 }

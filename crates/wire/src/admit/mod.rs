@@ -88,6 +88,17 @@ pub(crate) enum Secret<'a> {
     Ticket(&'a str),
 }
 
+impl<'a> Secret<'a> {
+    /// What a program sends: the length tells the two apart.
+    pub(crate) fn new(secret: &'a str) -> Self {
+        if secret.len() >= vault::TICKET_CHARS {
+            Self::Ticket(secret)
+        } else {
+            Self::Code(secret)
+        }
+    }
+}
+
 impl std::fmt::Debug for Admission {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Admission")
@@ -178,14 +189,24 @@ impl Admission {
             }
             Secret::Code(code) => code,
         };
+        self.guarded(from, || self.vault.lock().is_start_code(code))?;
+        Ok(None)
+    }
+
+    /// Tries a secret that could be guessed, unless this address was wrong too often.
+    pub(crate) fn guarded(
+        &self,
+        from: IpAddr,
+        is_right: impl FnOnce() -> bool,
+    ) -> Result<(), Refusal> {
         let now = Instant::now();
         let mut failures = self.failures.lock();
         if let Some(wait) = failures.wait(from, now) {
             return Err(Refusal::Wait(wait));
         }
-        if self.vault.lock().is_start_code(code) {
+        if is_right() {
             failures.forget(from);
-            Ok(None)
+            Ok(())
         } else {
             failures.failed(from, now);
             Err(Refusal::Unauthorized)
@@ -225,11 +246,7 @@ fn bearer(headers: &HeaderMap) -> Option<Secret<'_>> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return None;
     }
-    Some(if secret.len() >= vault::TICKET_CHARS {
-        Secret::Ticket(secret)
-    } else {
-        Secret::Code(secret)
-    })
+    Some(Secret::new(secret))
 }
 
 /// Milliseconds since 1970: the clock that cookies and tickets share with the next server.

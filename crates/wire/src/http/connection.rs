@@ -3,8 +3,10 @@
 use super::Server;
 use crate::admit::Principal;
 use crate::dialect::Dialect;
+use crate::framed;
 use crate::limits;
 use crate::link::{Entry, Framing, Socket, Visitor};
+use crate::listen::Behind;
 use crate::peer::Peer;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -30,9 +32,17 @@ pub(crate) struct Connection {
 /// An upgrade that a route has accepted.
 pub(crate) struct Upgrade {
     pub(crate) on: OnUpgrade,
-    pub(crate) dialect: Box<dyn Dialect>,
+    pub(crate) speech: Speech,
     pub(crate) principal: Principal,
     pub(crate) session: Option<String>,
+}
+
+/// What is spoken behind an upgrade.
+pub(crate) enum Speech {
+    /// With one session.
+    Dialect(Box<dyn Dialect>),
+    /// In framed messages.
+    Framed,
 }
 
 impl Connection {
@@ -55,7 +65,7 @@ pub(super) async fn serve(
     peer: Peer,
     server: Server,
     shutdown: CancellationToken,
-) -> Option<Box<Entry>> {
+) -> Option<Behind> {
     let connection = Connection::new(peer);
     let context = server.context.clone();
     match socket {
@@ -64,18 +74,30 @@ pub(super) async fn serve(
     }
     let upgrade = connection.upgrade.lock().take()?;
     let (socket, head) = take_back(upgrade.on.await.ok()?)?;
-    Some(Box::new(Entry {
-        socket,
-        framing: Framing::websocket(),
-        dialect: upgrade.dialect,
-        head,
-        visitor: Visitor {
-            context,
-            peer,
-            principal: upgrade.principal,
-            session: upgrade.session,
-        },
-    }))
+    let framing = Framing::websocket();
+    let visitor = Visitor {
+        context,
+        peer,
+        principal: upgrade.principal,
+        session: upgrade.session,
+    };
+    Some(match upgrade.speech {
+        Speech::Dialect(dialect) => Behind::Pump(Box::new(Entry {
+            socket,
+            framing,
+            dialect,
+            head,
+            visitor,
+        })),
+        Speech::Framed => Behind::Messages(Box::new(framed::Entry {
+            socket,
+            framing,
+            head,
+            asks: false,
+            seat: framed::Seat::Counted,
+            visitor,
+        })),
+    })
 }
 
 async fn requests<S>(

@@ -10,11 +10,12 @@ mod page;
 mod problem;
 mod routes;
 
-pub(crate) use connection::{Connection, Upgrade};
+pub(crate) use connection::{Connection, Speech, Upgrade};
 pub(crate) use problem::Problem;
 
 use crate::Context;
-use crate::link::{Entry, Socket};
+use crate::link::Socket;
+use crate::listen::Behind;
 use crate::peer::Peer;
 use axum::Router;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ impl Server {
         socket: Socket,
         peer: Peer,
         shutdown: CancellationToken,
-    ) -> Option<Box<Entry>> {
+    ) -> Option<Behind> {
         connection::serve(socket, peer, self, shutdown).await
     }
 }

@@ -10,11 +10,12 @@ mod inbox;
 mod open;
 mod outbox;
 mod pump;
-mod scratch;
+pub(crate) mod scratch;
 mod socket;
 
 pub(crate) use framing::Framing;
-pub(crate) use socket::Socket;
+pub(crate) use open::{granted, session_for};
+pub(crate) use socket::{Socket, Ways};
 
 use crate::Context;
 use crate::admit::Principal;
@@ -39,6 +40,7 @@ pub(crate) struct Entry {
 }
 
 /// On whose behalf a connection attaches.
+#[derive(Clone)]
 pub(crate) struct Visitor {
     pub(crate) context: Arc<Context>,
     pub(crate) peer: Peer,

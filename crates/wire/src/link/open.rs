@@ -6,7 +6,7 @@ use crate::Target;
 use crate::dialect::{Fault, Open};
 use crate::peer::Peer;
 use anywire_codec::dialect::native::ErrorCode;
-use anywire_model::Role;
+use anywire_model::{Role, Size};
 use anywire_session::{Attach, AttachError, Attachment, Create, CreateError, Lag, Session, Start};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -51,11 +51,7 @@ impl Link {
 
 /// Finds or makes the session that a client wants, and joins it.
 pub(super) async fn attach(visitor: Visitor, open: Open<'static>) -> Result<Attachment, Fault> {
-    let key = open.session.as_deref().or(visitor.session.as_deref());
-    let (session, fresh) = match key {
-        Some(key) => (find(&visitor, key)?, false),
-        None => target(&visitor, &open).await?,
-    };
+    let (session, fresh) = session_for(&visitor, open.session.as_deref(), open.size).await?;
     let granted = granted(&visitor);
     let role = open.role.map_or(granted, |wanted| wanted.min(granted));
     let start = match open.since {
@@ -83,8 +79,20 @@ pub(super) async fn attach(visitor: Visitor, open: Open<'static>) -> Result<Atta
     })
 }
 
+/// The session that a client wants, and whether it was made just now.
+pub(crate) async fn session_for(
+    visitor: &Visitor,
+    key: Option<&str>,
+    size: Option<Size>,
+) -> Result<(Session, bool), Fault> {
+    match key.or(visitor.session.as_deref()) {
+        Some(key) => Ok((find(visitor, key)?, false)),
+        None => target(visitor, size).await,
+    }
+}
+
 /// What this visitor may do at most.
-fn granted(visitor: &Visitor) -> Role {
+pub(crate) fn granted(visitor: &Visitor) -> Role {
     let listener = visitor.context.listener.default_role;
     match (visitor.peer, visitor.principal.role) {
         (Peer::User(_), role) => role.unwrap_or(Role::Owner),
@@ -101,7 +109,7 @@ fn find(visitor: &Visitor, key: &str) -> Result<Session, Fault> {
 }
 
 /// The listener's session, and whether it was made just now.
-async fn target(visitor: &Visitor, open: &Open<'static>) -> Result<(Session, bool), Fault> {
+async fn target(visitor: &Visitor, size: Option<Size>) -> Result<(Session, bool), Fault> {
     let registry = &visitor.context.registry;
     let (name, service) = match &visitor.context.listener.target {
         Target::New { service } | Target::Lobby { service } => (None, service),
@@ -116,7 +124,7 @@ async fn target(visitor: &Visitor, open: &Open<'static>) -> Result<(Session, boo
     }
     let options = Create {
         name: name.cloned(),
-        size: open.size,
+        size,
     };
     match registry.create(service, options).await {
         Ok(session) => Ok((session, true)),

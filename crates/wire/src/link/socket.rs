@@ -16,19 +16,19 @@ pub(crate) enum Socket {
 
 /// Directions of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ways {
-    pub(super) read: bool,
-    pub(super) write: bool,
+pub(crate) struct Ways {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
 }
 
 impl Ways {
     /// From the peer.
-    pub(super) const READ: Self = Self {
+    pub(crate) const READ: Self = Self {
         read: true,
         write: false,
     };
     /// To the peer.
-    pub(super) const WRITE: Self = Self {
+    pub(crate) const WRITE: Self = Self {
         read: false,
         write: true,
     };
@@ -39,7 +39,7 @@ impl Socket {
     ///
     /// By polling, because a `ready()` of tokio's would cost every idle connection 130 bytes more. There is one place
     /// for each direction's waker, so only one task may wait, which is the case.
-    pub(super) fn ready(&self, want: Ways) -> impl Future<Output = io::Result<Ways>> {
+    pub(crate) fn ready(&self, want: Ways) -> impl Future<Output = io::Result<Ways>> {
         poll_fn(move |context| {
             let read = want.read && self.poll_read_ready(context)?.is_ready();
             let write = want.write && self.poll_write_ready(context)?.is_ready();
@@ -66,7 +66,7 @@ impl Socket {
     }
 
     /// Reads what is there: `None` if nothing is, 0 at the end.
-    pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let read = would_block(match self {
             Self::Tcp(stream) => stream.try_read(buffer),
             Self::Unix(stream) => stream.try_read(buffer),
@@ -88,7 +88,7 @@ impl Socket {
     }
 
     /// Writes what fits: `None` if nothing does.
-    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
         would_block(match self {
             Self::Tcp(stream) => stream.try_write(bytes),
             Self::Unix(stream) => stream.try_write(bytes),
@@ -96,7 +96,7 @@ impl Socket {
     }
 
     /// Ends our side; the peer's stays open.
-    pub(super) async fn shutdown(&mut self) -> io::Result<()> {
+    pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown().await,
             Self::Unix(stream) => stream.shutdown().await,

@@ -4,7 +4,7 @@ mod accept;
 
 use crate::limits;
 use crate::link::{self, Entry};
-use crate::{Context, http, tcp};
+use crate::{Context, framed, http, tcp};
 use accept::{Accepted, Acceptor};
 use std::io;
 use std::net::TcpListener;
@@ -42,6 +42,8 @@ pub enum Protocol {
     Http,
     /// Raw bytes.
     Raw,
+    /// Length-prefixed messages.
+    Framed,
 }
 
 /// Serves connections until `shutdown`, then waits for them to end, at most five seconds.
@@ -115,6 +117,15 @@ async fn accept_all(
 enum Server {
     Http(http::Server),
     Tcp(Arc<Context>),
+    Framed(framed::Server),
+}
+
+/// What comes behind a handshake.
+pub(crate) enum Behind {
+    /// A session: bytes both ways.
+    Pump(Box<Entry>),
+    /// Messages, one in and one out.
+    Messages(Box<framed::Entry>),
 }
 
 impl Server {
@@ -123,6 +134,7 @@ impl Server {
         match protocol {
             Protocol::Http => Self::Http(http::Server::new(context)),
             Protocol::Raw => Self::Tcp(context),
+            Protocol::Framed => Self::Framed(framed::Server::new(context)),
         }
     }
 }
@@ -135,9 +147,11 @@ async fn connection(
     _permit: OwnedSemaphorePermit,
 ) {
     // A statement of its own: in the head of the `if let`, the handshake's memory would live as long as the pump.
-    let entry = Box::pin(shake_hands(arrival, shutdown.clone())).await;
-    if let Some(entry) = entry {
-        link::run(entry, shutdown).await;
+    let behind = Box::pin(shake_hands(arrival, shutdown.clone())).await;
+    match behind {
+        Some(Behind::Pump(entry)) => link::run(entry, shutdown).await,
+        Some(Behind::Messages(entry)) => framed::run(entry, shutdown).await,
+        None => {}
     }
 }
 
@@ -145,7 +159,7 @@ async fn connection(
 async fn shake_hands(
     arrival: Box<(Accepted, Server)>,
     shutdown: CancellationToken,
-) -> Option<Box<Entry>> {
+) -> Option<Behind> {
     let (accepted, server) = *arrival;
     let (socket, peer) = match accepted.register() {
         Ok(Some(registered)) => registered,
@@ -160,7 +174,10 @@ async fn shake_hands(
     };
     match server {
         Server::Http(server) => server.shake_hands(socket, peer, shutdown).await,
-        Server::Tcp(context) => tcp::shake_hands(socket, peer, context, shutdown).await,
+        Server::Tcp(context) => tcp::shake_hands(socket, peer, context, shutdown)
+            .await
+            .map(Behind::Pump),
+        Server::Framed(server) => Some(Behind::Messages(server.arrive(socket, peer))),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::Context;
 use crate::admit::Principal;
-use crate::dialect::{Auto, Dialect, Native, Tty};
-use crate::http::{Connection, Problem, Upgrade};
+use crate::dialect::{Auto, Native, Tty};
+use crate::http::{Connection, Problem, Speech, Upgrade};
 use anywire_codec::dialect::{native, tty};
+use anywire_codec::framed;
 use axum::body::Body;
 use axum::extract::{Extension, Query, Request, State};
 use axum::response::Response;
@@ -42,10 +43,10 @@ pub(crate) async fn upgrade(
         let detail = "no session has that id or name";
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     }
-    let (protocol, dialect) = choose(request.headers());
+    let (protocol, speech) = choose(request.headers());
     connection.upgrade(Upgrade {
         on: hyper::upgrade::on(&mut request),
-        dialect,
+        speech,
         principal,
         session: address.session,
     });
@@ -96,17 +97,22 @@ fn check(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
 }
 
 /// The first subprotocol of the client's list that we speak. A client that has none shows itself later.
-fn choose(headers: &HeaderMap) -> (Option<&'static str>, Box<dyn Dialect>) {
+fn choose(headers: &HeaderMap) -> (Option<&'static str>, Speech) {
     for name in tokens(headers, &SEC_WEBSOCKET_PROTOCOL) {
         match name {
             native::SUBPROTOCOL => {
-                return (Some(native::SUBPROTOCOL), Box::new(Native::default()));
+                let dialect = Box::new(Native::default());
+                return (Some(native::SUBPROTOCOL), Speech::Dialect(dialect));
             }
-            tty::SUBPROTOCOL => return (Some(tty::SUBPROTOCOL), Box::new(Tty::default())),
+            tty::SUBPROTOCOL => {
+                let dialect = Box::new(Tty::default());
+                return (Some(tty::SUBPROTOCOL), Speech::Dialect(dialect));
+            }
+            framed::SUBPROTOCOL => return (Some(framed::SUBPROTOCOL), Speech::Framed),
             _ => {}
         }
     }
-    (None, Box::new(Auto))
+    (None, Speech::Dialect(Box::new(Auto)))
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
