@@ -72,7 +72,9 @@ impl Setup {
 pub struct Server {
     pub http: SocketAddr,
     pub tcp: SocketAddr,
+    pub framed: SocketAddr,
     pub unix: PathBuf,
+    pub unix_framed: PathBuf,
     pub admission: Arc<Admission>,
     pub registry: Registry,
     pub stop: CancellationToken,
@@ -101,7 +103,8 @@ impl Server {
         };
         let registry = Registry::new(Arc::new(local), settings);
         let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
-        let (http, tcp) = (bind(), bind());
+        let (http, tcp, framed) = (bind(), bind(), bind());
+        let framed_at = framed.local_addr().unwrap();
         let (http_at, tcp_at) = (http.local_addr().unwrap(), tcp.local_addr().unwrap());
         let folder = std::env::temp_dir().join(format!(
             "anywire-wire-test-{}-{}",
@@ -110,6 +113,7 @@ impl Server {
         ));
         std::fs::create_dir(&folder).unwrap();
         let unix = folder.join("socket");
+        let unix_framed = folder.join("framed");
         let admission = Arc::new(Admission::new(Options {
             hosts: loopback_hosts(http_at),
             vault: None,
@@ -137,6 +141,11 @@ impl Server {
         let bound = [
             (Listening::Tcp(http), Protocol::Http),
             (Listening::Tcp(tcp), Protocol::Raw),
+            (Listening::Tcp(framed), Protocol::Framed),
+            (
+                Listening::Unix(UnixListener::bind(&unix_framed).unwrap()),
+                Protocol::Framed,
+            ),
             (
                 Listening::Unix(UnixListener::bind(&unix).unwrap()),
                 Protocol::Http,
@@ -150,7 +159,9 @@ impl Server {
         Self {
             http: http_at,
             tcp: tcp_at,
+            framed: framed_at,
             unix,
+            unix_framed,
             admission,
             registry,
             stop,
