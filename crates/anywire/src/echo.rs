@@ -1,20 +1,23 @@
 //! `anywire echo`: the echo handler on any wire, in one process.
 
+use crate::activity::Log;
+use crate::alone;
 use crate::config::MAX_SESSIONS;
+use crate::hosted::Hosted;
 use crate::listener::{self, ListenUrl, Listener};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_handler::Echo;
+use anywire_handler::message::EchoMessages;
 use anywire_model::Role;
-use anywire_session::{Policy, Registry, Settings};
+use anywire_session::{Policy, Registry};
 use anywire_wire::admit::Options;
-use anywire_wire::{Admission, Context, Listener as Rules, Target};
+use anywire_wire::framed::Settings;
+use anywire_wire::{Admission, Context, Listener as Rules, Observer, Target};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 /// The one service there is.
 const SERVICE: &str = "echo";
@@ -22,14 +25,20 @@ const SERVICE: &str = "echo";
 /// Options of `echo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EchoArgs {
-    /// Where to listen: ws://ADDRESS:PORT/ws or tcp://ADDRESS:PORT; port 0 takes a free one
+    /// Where to listen: ws://ADDRESS:PORT/ws, tcp://ADDRESS:PORT or framed://ADDRESS:PORT; port 0 takes a free one
     #[arg(short, long = "listen", value_name = "URL", required = true)]
     listen: Vec<ListenUrl>,
+    /// Log what is echoed, not only how much
+    #[arg(long)]
+    show: bool,
+    /// Log nothing: no connections, no bytes
+    #[arg(short, long, conflicts_with = "show")]
+    quiet: bool,
 }
 
 /// Runs until interrupted.
 pub(crate) fn echo(args: EchoArgs) -> Result<ExitCode> {
-    raise_files();
+    alone::raise_files();
     let listeners = args
         .listen
         .iter()
@@ -37,12 +46,14 @@ pub(crate) fn echo(args: EchoArgs) -> Result<ExitCode> {
         .collect::<Result<Vec<_>>>()?;
     let runtime = workers::runtime().context("starting the runtime")?;
     let workers = Workers::start(workers::count()).context("starting the workers")?;
-    let result = runtime.block_on(serve(listeners, &workers));
+    let log = (!args.quiet).then(|| Log::start(args.show)).transpose();
+    let log = log.context("starting the log")?;
+    let result = runtime.block_on(serve(listeners, &workers, log));
     workers.stop();
     result.map(|()| ExitCode::SUCCESS)
 }
 
-async fn serve(listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
+async fn serve(listeners: Vec<Listener>, workers: &Workers, log: Option<Log>) -> Result<()> {
     let services = BTreeMap::from([(
         SERVICE.to_owned(),
         Policy {
@@ -51,7 +62,7 @@ async fn serve(listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
     )]);
     let registry = Registry::new(
         Arc::new(Echo),
-        Settings {
+        anywire_session::Settings {
             services,
             max_sessions: MAX_SESSIONS,
         },
@@ -69,38 +80,20 @@ async fn serve(listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
         listener: Rules {
             auth: false,
             default_role: Role::Writer,
+            framed: Settings {
+                service: Arc::new(Hosted::new(EchoMessages, log.clone())),
+                ..Settings::default()
+            },
+            observer: log.clone().map(|log| Arc::new(log) as Arc<dyn Observer>),
             ..Rules::new(Target::New {
                 service: SERVICE.to_owned(),
             })
         },
     };
-    let shutdown = CancellationToken::new();
-    let mut wires = JoinSet::new();
-    for listener in listeners {
-        println!("{listener}");
-        wires.spawn(anywire_wire::serve(
-            listener.into_bound(),
-            context.clone(),
-            workers.handles(),
-            shutdown.clone(),
-        ));
+    if log.is_some() {
+        for listener in &listeners {
+            eprintln!("listening on {listener}");
+        }
     }
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .context("listening for signals")?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("listening for signals")?,
-        _ = terminate.recv() => {}
-        () = registry.sweep() => {}
-    }
-    shutdown.cancel();
-    wires.join_all().await;
-    Ok(())
-}
-
-/// As many connections as the kernel allows this process at all.
-fn raise_files() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut files = getrlimit(Resource::Nofile);
-    files.current = files.maximum;
-    let _ = setrlimit(Resource::Nofile, files);
+    alone::serve(listeners, context, workers).await
 }

@@ -3,9 +3,13 @@
 //! Reading order: [`cli`] is the command line, `serve` binds what a user asked for and becomes the supervisor, `server`
 //! is the process that the supervisor starts, `config` what the one tells the other.
 
+mod activity;
+mod alone;
 pub mod cli;
 mod config;
 mod echo;
+mod framed;
+mod hosted;
 mod listener;
 pub mod runtime_dir;
 mod serve;

@@ -18,6 +18,7 @@ pub(crate) const DEFAULT: &str = "http://127.0.0.1:7681";
 pub(crate) enum Scheme {
     Http,
     Tcp,
+    Framed,
     /// The command line's way in: HTTP on a UNIX socket.
     Unix,
 }
@@ -39,7 +40,8 @@ impl FromStr for ListenUrl {
         let scheme = match scheme {
             "http" | "ws" => Scheme::Http,
             "tcp" => Scheme::Tcp,
-            other => bail!("there is no wire called {other:?}; there are http, ws and tcp"),
+            "framed" => Scheme::Framed,
+            other => bail!("there is no wire called {other:?}; there are http, ws, tcp and framed"),
         };
         let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
         if !matches!(path, "" | "ws") {
@@ -71,6 +73,14 @@ pub(crate) struct Listener {
 }
 
 impl ListenUrl {
+    /// Framed messages at any address; the caller has judged whether that may be.
+    pub(crate) fn framed(address: SocketAddr) -> Self {
+        Self {
+            scheme: Scheme::Framed,
+            address,
+        }
+    }
+
     pub(crate) fn bind(&self) -> Result<Listener> {
         let doing = || format!("listening on {}", self.address);
         let socket = TcpListener::bind(self.address).with_context(doing)?;
@@ -121,12 +131,13 @@ impl Listener {
         let scheme = match name.split_once("://").map(|(scheme, _)| scheme) {
             Some("http") => Scheme::Http,
             Some("tcp") => Scheme::Tcp,
+            Some("framed") => Scheme::Framed,
             Some("unix") => Scheme::Unix,
             _ => bail!("a listener called {name:?}"),
         };
         let address = match scheme {
             Scheme::Unix => None,
-            Scheme::Http | Scheme::Tcp => {
+            Scheme::Http | Scheme::Tcp | Scheme::Framed => {
                 let socket = TcpListener::from(fd.try_clone().context("looking at a listener")?);
                 Some(socket.local_addr().context("looking at a listener")?)
             }
@@ -142,6 +153,7 @@ impl Listener {
         let (socket, protocol) = match self.scheme {
             Scheme::Http => (Listening::Tcp(self.fd.into()), Protocol::Http),
             Scheme::Tcp => (Listening::Tcp(self.fd.into()), Protocol::Raw),
+            Scheme::Framed => (Listening::Tcp(self.fd.into()), Protocol::Framed),
             Scheme::Unix => (Listening::Unix(self.fd.into()), Protocol::Http),
         };
         Bound { socket, protocol }
@@ -153,6 +165,7 @@ impl fmt::Display for Listener {
         match (self.scheme, self.address) {
             (Scheme::Http, Some(address)) => write!(f, "http://{address}/"),
             (Scheme::Tcp, Some(address)) => write!(f, "tcp://{address}"),
+            (Scheme::Framed, Some(address)) => write!(f, "framed://{address}"),
             (_, _) => f.write_str("unix://"),
         }
     }

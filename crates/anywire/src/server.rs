@@ -124,7 +124,7 @@ fn announce(listeners: &[Listener], admission: &Admission, auth: bool) {
             Scheme::Http if auth => {
                 println!("{listener}#code={}", admission.start_code());
             }
-            Scheme::Http | Scheme::Tcp => println!("{listener}"),
+            Scheme::Http | Scheme::Tcp | Scheme::Framed => println!("{listener}"),
             Scheme::Unix => {}
         }
     }

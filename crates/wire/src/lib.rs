@@ -15,6 +15,7 @@ mod http;
 mod limits;
 mod link;
 mod listen;
+mod observer;
 mod peer;
 mod tcp;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod ws;
 
 pub use admit::Admission;
 pub use listen::{Bound, Listening, Protocol, serve};
+pub use observer::Observer;
 
 use anywire_model::Role;
 use anywire_session::Registry;
@@ -56,6 +58,8 @@ pub struct Listener {
     pub max_per_address: usize,
     /// What framed messages mean, and what they may cost.
     pub framed: framed::Settings,
+    /// Who hears of raw connections.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Listener {
@@ -70,6 +74,7 @@ impl Listener {
             max_connections: usize::MAX,
             max_per_address: usize::MAX,
             framed: framed::Settings::default(),
+            observer: None,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The command line.
 
 pub mod client;
+mod messages;
+pub(crate) mod password;
 
-use crate::{echo, serve, server};
+use crate::{echo, framed, serve, server};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -21,6 +23,13 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Serve an echo: what comes in goes out
     Echo(echo::EchoArgs),
+    /// Answer length-prefixed messages as the Python sockets tutorial's application does
+    #[command(disable_help_flag = true)]
+    Framed(framed::FramedArgs),
+    /// Open many connections to an echo, send messages, and check that they come back
+    Connect(messages::ConnectArgs),
+    /// Send one length-prefixed message and print the answer
+    Request(messages::RequestArgs),
     #[command(flatten)]
     Client(ClientCommand),
     /// The process that a supervisor starts
@@ -44,6 +53,9 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Serve(args) => serve::serve(args),
         Command::Echo(args) => echo::echo(args),
+        Command::Framed(args) => framed::framed(args),
+        Command::Connect(args) => messages::connect(args),
+        Command::Request(args) => messages::request(args),
         Command::Server => server::run(),
         Command::Client(command) => run_client(command),
     };

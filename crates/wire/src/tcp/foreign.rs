@@ -5,6 +5,7 @@
 //! connection that begins with one is closed before its first byte arrives anywhere.
 
 use crate::dialect::{Dialect, Event, Fault, Frames, Inbound, Open, Raw, Request};
+use crate::observer::Observed;
 use anywire_codec::dialect::native::ErrorCode;
 use std::time::Duration;
 
@@ -35,9 +36,19 @@ fn contains(line: &[u8], text: &[u8]) -> bool {
 }
 
 /// Raw bytes, unless the first ones are a browser's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct RawTcp {
     begun: bool,
+    observed: Option<Box<Observed>>,
+}
+
+impl RawTcp {
+    pub(super) fn new(observed: Option<Box<Observed>>) -> Self {
+        Self {
+            begun: false,
+            observed,
+        }
+    }
 }
 
 impl Dialect for RawTcp {
@@ -56,6 +67,9 @@ impl Dialect for RawTcp {
                 ErrorCode::Forbidden,
                 "this port is for raw TCP, not for HTTP or TLS",
             ));
+        }
+        if let Some(observed) = &self.observed {
+            observed.received(bytes);
         }
         Raw.message(message)
     }

@@ -6,6 +6,7 @@ use crate::Context;
 use crate::admit::{Principal, Refusal, Secret};
 use crate::limits;
 use crate::link::{Entry, Framing, Socket, Visitor};
+use crate::observer::Observed;
 use crate::peer::Peer;
 use foreign::RawTcp;
 use std::net::SocketAddr;
@@ -31,10 +32,12 @@ pub(crate) async fn shake_hands(
         }
         (socket, peer) => (socket, peer.principal(None), Vec::new()),
     };
+    let observer = context.listener.observer.as_ref();
+    let observed = Observed::begin(observer, peer.address());
     Some(Box::new(Entry {
         socket,
         framing: Framing::Bytes,
-        dialect: Box::new(RawTcp::default()),
+        dialect: Box::new(RawTcp::new(observed)),
         head,
         visitor: Visitor {
             context,
