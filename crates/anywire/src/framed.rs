@@ -46,7 +46,7 @@ pub(crate) struct FramedArgs {
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
     /// For `-p PASSWORD`, to say why that is not taken
-    #[arg(hide = true, value_parser = refuse)]
+    #[arg(hide = true)]
     refused: Option<String>,
 }
 
@@ -106,7 +106,9 @@ impl LimitArgs {
 
 /// Runs until interrupted.
 pub(crate) fn framed(args: FramedArgs) -> Result<ExitCode> {
-    let password = match args.password.resolve("Set the password: ") {
+    let password =
+        refuse(args.refused.as_deref()).and_then(|()| args.password.resolve("Set the password: "));
+    let password = match password {
         Ok(password) => password,
         Err(error) => return usage(&error),
     };

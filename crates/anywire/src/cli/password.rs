@@ -18,25 +18,22 @@ const REFUSED: &str = "a password on the command line can be read by every proce
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct PasswordArgs {
     /// Ask for the password at the terminal, without showing it [env: ANYWIRE_PASSWORD]
-    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "", hide_possible_values = true,
-        value_name = "", value_parser = nothing)]
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "", value_name = "")]
     password: Option<String>,
     /// Read the password from the first line of a file
     #[arg(long, value_name = "FILE", conflicts_with = "password")]
     password_file: Option<PathBuf>,
 }
 
-/// Takes nothing but nothing.
-fn nothing(value: &str) -> Result<String, String> {
-    if value.is_empty() {
-        return Ok(String::new());
+/// What a password on the command line is answered with; it is not repeated.
+///
+/// # Errors
+/// When there is one.
+pub(crate) fn refuse(value: Option<&str>) -> Result<()> {
+    match value {
+        None | Some("") => Ok(()),
+        Some(_) => bail!(REFUSED),
     }
-    refuse(value)
-}
-
-/// What a password on the command line is answered with.
-pub(crate) fn refuse(_value: &str) -> Result<String, String> {
-    Err(REFUSED.to_owned())
 }
 
 impl PasswordArgs {
@@ -45,6 +42,7 @@ impl PasswordArgs {
     /// # Errors
     /// When it was to be asked for and there is no terminal, or the file cannot be read or is empty.
     pub(crate) fn resolve(&self, prompt: &str) -> Result<Option<String>> {
+        refuse(self.password.as_deref())?;
         if self.password.is_some() {
             return ask(prompt).map(Some);
         }
