@@ -1,6 +1,8 @@
 //! Length-prefixed messages with the real binary: the original's clients and servers, everything that a peer can get
 //! wrong, the options, and the clients that go with it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use anywire_codec::framed::{Code, Header};
 use anywire_testkit::{Config, DEADLINE, TcpClient, processes, rounds, wait_until};
 use rustix::process::Signal;
@@ -45,9 +47,9 @@ impl Serving {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        let lines = lines(child.stdout.take().expect("standard output is piped"));
-        let log = lines_of(child.stderr.take().expect("standard error is piped"));
-        let urls = (0..urls).map(|_| lines.recv_timeout(DEADLINE).expect("an address"));
+        let out = lines(child.stdout.take().expect("standard output is piped"));
+        let log = lines(child.stderr.take().expect("standard error is piped"));
+        let urls = (0..urls).map(|_| out.recv_timeout(DEADLINE).expect("an address"));
         let urls = urls.collect();
         Self { child, urls, log }
     }
@@ -112,8 +114,6 @@ fn lines(pipe: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
     });
     lines
 }
-
-use lines as lines_of;
 
 /// Runs a command of ours to its end.
 fn cli(arguments: &[&str]) -> Output {
@@ -871,6 +871,70 @@ fn wrong_usage_exits_2_and_other_machines_are_not_served_by_accident() {
         1,
     );
     assert!(server.at().ip().is_unspecified());
+}
+
+/// Sends one message of a keep-alive connection and reads its answer.
+async fn ask(stream: &mut TcpStream, request: Value) -> Value {
+    let request = message(request.to_string().as_bytes(), json!({"keep-alive": true}));
+    stream
+        .write_all(&request)
+        .await
+        .expect("the connection holds");
+    let mut prefix = [0; 2];
+    let read = timeout(DEADLINE, stream.read_exact(&mut prefix)).await;
+    read.expect("an answer in time").expect("an answer");
+    let mut header = vec![0; u16::from_be_bytes(prefix).into()];
+    stream.read_exact(&mut header).await.expect("a header");
+    let header: Value = serde_json::from_slice(&header).expect("JSON");
+    let mut content = vec![0; header["content-length"].as_u64().expect("a length") as usize];
+    stream.read_exact(&mut content).await.expect("content");
+    serde_json::from_slice(&content).expect("JSON")
+}
+
+#[tokio::test]
+async fn a_session_is_driven_by_messages_and_outlives_the_server() {
+    let server = Config::new(BINARY)
+        .with_auth()
+        .listener("framed://127.0.0.1:0")
+        .command([
+            "/bin/sh",
+            "-c",
+            "stty -echo; echo ready; while read x; do echo said $x; done",
+        ])
+        .start();
+    let auth = json!({"action": "auth", "password": server.code().expect("a start code")});
+    let mut stream = TcpStream::connect(server.address("framed")).await.unwrap();
+    let refused = ask(&mut stream, json!({"action": "open"})).await;
+    assert_eq!(refused["error"]["code"], "auth_required");
+    let mut stream = TcpStream::connect(server.address("framed")).await.unwrap();
+    assert_eq!(ask(&mut stream, auth.clone()).await["result"], "ok");
+    let session = ask(&mut stream, json!({"action": "open"})).await["session"].clone();
+    let read = json!({"action": "read", "wait": 20_000});
+    let (mut seen, mut next) = (String::new(), json!(0));
+    while !seen.contains("ready") {
+        let output = ask(&mut stream, read.clone()).await;
+        seen += output["data"].as_str().expect("text");
+        next = output["next"].clone();
+    }
+    let old = server.kill_server().await;
+    server.next_server(old).await;
+    // The password is still the same, and the next byte is where it was.
+    let mut stream = TcpStream::connect(server.address("framed")).await.unwrap();
+    assert_eq!(ask(&mut stream, auth).await["result"], "ok");
+    let open = json!({"action": "open", "session": session, "since": next});
+    assert_eq!(ask(&mut stream, open).await["session"], session);
+    ask(&mut stream, json!({"action": "input", "data": "hello\n"})).await;
+    let mut seen = String::new();
+    while !seen.contains("said hello") {
+        let output = ask(&mut stream, read.clone()).await;
+        assert_eq!(output["offset"], next, "{output}");
+        next = output["next"].clone();
+        seen += output["data"].as_str().expect("text");
+    }
+    let closed = ask(&mut stream, json!({"action": "close", "kill": true})).await;
+    assert_eq!(closed["result"], "ok");
+    drop(stream);
+    server.stop().await;
 }
 
 /// A server of the original's behaviour for one client, from the contract: one message, one answer, close.

@@ -7,9 +7,12 @@ mod common;
 use anywire_codec::framed::{Header, Id, Limits, Message, Next, Reader, Reply};
 use anywire_codec::websocket::Opcode;
 use anywire_model::Role;
+use anywire_wire::framed::{Answer, Caller, Conversation, Deadlines, Service, Settings};
 use common::client::{self, Frame};
 use common::{Server, Setup, soon};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -344,4 +347,82 @@ async fn who_waits_for_output_hears_of_the_end_of_the_server() {
     let () = stopped;
     assert_eq!(value["error"]["code"], "shutdown");
     talk.ended().await;
+}
+
+/// A service that does what its clients say.
+#[derive(Debug)]
+struct Moody;
+
+impl Service for Moody {
+    fn begin(&self, caller: Caller) -> Box<dyn Conversation> {
+        assert!(caller.address().is_some());
+        Box::new(Self)
+    }
+}
+
+impl Conversation for Moody {
+    fn answer<'a>(&'a mut self, _: &'a Header<'a>, content: &'a [u8]) -> Answer<'a> {
+        match content {
+            b"\"panic\"" => panic!("as the client wished"),
+            b"\"never\"" => Answer::Later(Box::pin(std::future::pending())),
+            b"\"giant\"" => Answer::Now(Reply::binary("x".repeat(70_000), b"")),
+            _ => Answer::Now(Reply::json(&json!("well"))),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_breaks_or_hangs_ends_one_connection() {
+    let server = Setup {
+        framed: Settings {
+            service: Arc::new(Moody),
+            deadlines: Deadlines {
+                answer: Duration::from_millis(200),
+                ..Deadlines::DEFAULT
+            },
+            ..Settings::default()
+        },
+        ..Setup::pipe(&["cat"])
+    };
+    let server = server.start().await;
+    let mut other = Talk::to(&server).await;
+    let mut broken = Talk::to(&server).await;
+    broken.send(&Reply::json(&json!("panic")), None).await;
+    broken.ended().await;
+    let mut hanging = Talk::to(&server).await;
+    hanging.send(&Reply::json(&json!("never")), None).await;
+    // Others are served meanwhile.
+    assert_eq!(other.ask(json!("how are you?")).await, "well");
+    assert_eq!(hanging.receive().await.1["error"]["code"], "timeout");
+    hanging.ended().await;
+    // An answer that no header can announce.
+    assert_eq!(other.ask(json!("giant")).await["error"]["code"], "internal");
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_takes_no_answers_is_left() {
+    let server = Setup {
+        framed: Settings {
+            service: Arc::new(Moody),
+            deadlines: Deadlines {
+                write: Duration::from_millis(200),
+                ..Deadlines::DEFAULT
+            },
+            ..Settings::default()
+        },
+        ..Setup::pipe(&["cat"])
+    };
+    let server = server.start().await;
+    let mut talk = Talk::to(&server).await;
+    let mut requests = Vec::new();
+    for _ in 0..1000 {
+        Reply::json(&json!("x"))
+            .write(true, None, &mut requests)
+            .unwrap();
+    }
+    // Without reading: until the server no longer takes requests, and then no longer waits.
+    let flood = async { while talk.stream.write_all(&requests).await.is_ok() {} };
+    soon(flood).await;
+    server.shutdown().await;
 }

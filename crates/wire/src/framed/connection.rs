@@ -75,7 +75,8 @@ pub(crate) async fn run(entry: Box<Entry>, shutdown: CancellationToken) {
     let (mut connection, seat) = Connection::new(*entry);
     let end = match seat {
         Seat::None => Reply::error(Code::Busy, "too many clients; try again later").into(),
-        Seat::Own(_) | Seat::Counted => connection.talk(&shutdown).await,
+        // On the heap, so that connections of other kinds do not carry it.
+        Seat::Own(_) | Seat::Counted => Box::pin(connection.talk(&shutdown)).await,
     };
     // Whoever only has to read its answer takes no place from others.
     drop(seat);

@@ -10,8 +10,9 @@ pub mod client;
 
 use anywire_model::{Io, Role};
 use anywire_process::{Local, Recipe};
-use anywire_session::{Policy, Registry, Settings};
+use anywire_session::{Policy, Registry};
 use anywire_wire::admit::{Options, loopback_hosts};
+use anywire_wire::framed::Settings;
 use anywire_wire::{Admission, Bound, Context, Listener, Listening, Protocol, Target, serve};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -35,6 +36,7 @@ pub struct Setup {
     pub io: Io,
     pub argv: Vec<String>,
     pub ring_len: usize,
+    pub framed: Settings,
 }
 
 impl Setup {
@@ -47,6 +49,7 @@ impl Setup {
             io: Io::Pipe,
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             ring_len: 1 << 20,
+            framed: Settings::default(),
         }
     }
 
@@ -97,7 +100,7 @@ impl Server {
         let policy = Policy {
             ttl: Duration::from_secs(60),
         };
-        let settings = Settings {
+        let settings = anywire_session::Settings {
             services: BTreeMap::from([(service.clone(), policy)]),
             max_sessions: 16,
         };
@@ -133,6 +136,7 @@ impl Server {
             listener: Listener {
                 auth: setup.auth,
                 default_role: setup.role,
+                framed: setup.framed,
                 ..Listener::new(target)
             },
         };
