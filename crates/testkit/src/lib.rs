@@ -8,10 +8,12 @@ pub mod flood;
 mod native;
 pub mod processes;
 mod server;
+mod serving;
 mod tcp;
 mod wait;
 
 pub use native::{Attach, Exit, NativeClient};
 pub use server::{Config, Server};
+pub use serving::Serving;
 pub use tcp::TcpClient;
 pub use wait::{DEADLINE, Rng, rounds, wait_until};

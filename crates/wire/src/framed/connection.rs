@@ -377,3 +377,26 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of the future that a method makes.
+    fn future<'a, F>(_: impl FnOnce(&'a mut Connection, &'a CancellationToken) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    fn whole<F>(_: impl FnOnce(Box<Entry>, CancellationToken) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        let (talk, whole) = (future(Connection::talk), whole(run));
+        let connection = size_of::<Connection>();
+        assert!(talk <= 800, "the loop's future has {talk} bytes");
+        assert!(whole <= 96, "the future around it has {whole} bytes");
+        assert!(connection <= 360, "its state has {connection} bytes");
+    }
+}

@@ -5,6 +5,7 @@ use super::talk::{self, LIMITS, Stream, Talk, TalkError};
 use super::url::{Protocol, Url};
 use anywire_codec::framed::{Next, Reader, Reply};
 use std::collections::VecDeque;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -131,7 +132,12 @@ struct Load {
 impl Load {
     fn say(&self, what: &str) {
         if self.plan.verbose {
-            println!("connection {}: {what}", self.outcome.number);
+            // Who reads the lines may have seen enough.
+            let _ = writeln!(
+                std::io::stdout(),
+                "connection {}: {what}",
+                self.outcome.number
+            );
         }
     }
 
