@@ -6,8 +6,14 @@ use libfuzzer_sys::fuzz_target;
 
 const MAX: usize = 4096;
 
-fn read(side: Side, pieces: &[&[u8]]) -> (Vec<String>, Option<Error>) {
-    let (mut reader, mut buffer, mut messages) = (Reader::new(side, MAX), Vec::new(), Vec::new());
+fn read(side: Side, deflate: bool, pieces: &[&[u8]]) -> (Vec<String>, Option<Error>) {
+    let reader = Reader::new(side, MAX);
+    let mut reader = if deflate {
+        reader.with_deflate()
+    } else {
+        reader
+    };
+    let (mut buffer, mut messages) = (Vec::new(), Vec::new());
     for piece in pieces {
         buffer.extend_from_slice(piece);
         loop {
@@ -27,9 +33,12 @@ fn read(side: Side, pieces: &[&[u8]]) -> (Vec<String>, Option<Error>) {
     (messages, None)
 }
 
-fuzz_target!(|input: (u16, bool, &[u8])| {
-    let (cut, server, bytes) = input;
+fuzz_target!(|input: (u16, bool, bool, &[u8])| {
+    let (cut, server, deflate, bytes) = input;
     let side = if server { Side::Server } else { Side::Client };
     let (head, tail) = bytes.split_at(usize::from(cut) % (bytes.len() + 1));
-    assert_eq!(read(side, &[bytes]), read(side, &[head, tail]));
+    assert_eq!(
+        read(side, deflate, &[bytes]),
+        read(side, deflate, &[head, tail])
+    );
 });

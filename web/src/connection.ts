@@ -85,6 +85,8 @@ export class Connection {
   #next = 0;
   #head = 0;
   #acked = 0;
+  /** Ask for the screen as it is now instead of for the byte at `next`. */
+  #fresh = false;
   #mayType = true;
 
   #socket: Socket | undefined;
@@ -94,6 +96,8 @@ export class Connection {
   #stopped = true;
   #lastError = '';
   #exitMismatch = false;
+  #ended = false;
+  #askedAgain = false;
   #timers = new Map<'retry' | 'hello' | 'ping', unknown>();
   #ping: { id: number; at: number } | undefined;
   #pings = 0;
@@ -121,6 +125,22 @@ export class Connection {
     this.#failures = 0;
     this.#state({ kind: 'connecting' });
     this.#connect();
+  }
+
+  /** Leaves for good, without a word to the listener. */
+  close(): void {
+    this.#ended = false;
+    this.#leave();
+  }
+
+  /** What was handed on could not be shown: comes back for a new picture of the screen. */
+  refresh(): void {
+    if (this.#stopped && (!this.#ended || this.#askedAgain)) return;
+    this.#fresh = true;
+    if (!this.#stopped) return this.#drop('a new picture is needed');
+    // What has ended says nothing new: once is enough.
+    this.#askedAgain = true;
+    this.start();
   }
 
   /** Try at once instead of waiting; on a live connection, find out whether it still is. */
@@ -185,7 +205,8 @@ export class Connection {
 
   #hello(): void {
     this.#opened = true;
-    const hello: Hello = { type: 'hello', since: this.#next, client: this.#client, window: WINDOW };
+    const hello: Hello = { type: 'hello', client: this.#client, window: WINDOW };
+    if (!this.#fresh) hello.since = this.#next;
     if (this.#session !== undefined) hello.session = this.#session;
     if (this.#role !== undefined) hello.role = this.#role;
     if (this.#window !== undefined) Object.assign(hello, this.#window);
@@ -236,6 +257,7 @@ export class Connection {
     this.#clear('hello');
     this.#session = welcome.session;
     this.#head = welcome.head;
+    if (this.#fresh) this.#next = welcome.from;
     this.#acked = Math.max(welcome.from, this.#next);
     this.#mayType = welcome.role !== 'viewer' && this.#role !== 'viewer';
     this.#welcomedAt = this.#env.now();
@@ -261,6 +283,7 @@ export class Connection {
     if (kind === 'keyframe') {
       if (offset < this.#next) throw new ProtocolError('keyframe of the past');
       this.#next = this.#acked = offset;
+      this.#fresh = false;
       this.#events.keyframe(bytes, offset);
       return;
     }
@@ -269,6 +292,7 @@ export class Connection {
     }
     const old = Math.min(Math.max(this.#head - offset, 0), bytes.length);
     this.#next = offset + bytes.length;
+    this.#fresh = false;
     if (old > 0) this.#events.output(bytes.subarray(0, old), offset + old, true);
     if (old < bytes.length) this.#events.output(bytes.subarray(old), this.#next, false);
   }
@@ -285,6 +309,7 @@ export class Connection {
       this.#exitMismatch = true;
       throw new ProtocolError('output is missing at exit');
     }
+    this.#ended = true;
     this.#stop({ kind: 'ended', message });
   }
 
@@ -386,11 +411,15 @@ export class Connection {
     this.#input.reset();
   }
 
-  #stop(state: State): void {
+  #leave(): void {
     this.#stopped = true;
     const socket = this.#socket;
     this.#forgetSocket();
     socket?.close(1000);
+  }
+
+  #stop(state: State): void {
+    this.#leave();
     this.#state(state);
   }
 

@@ -34,13 +34,21 @@ export function readFragment(hash: string): Fragment {
   return fragment;
 }
 
-/** The fragment without credentials, and with another session (null: with none). */
-export function writeFragment(hash: string, session?: string | null): string {
+/** What to write into the fragment; null removes. */
+export interface FragmentChange {
+  session?: string | null;
+  view?: boolean;
+}
+
+/** The fragment without credentials, and with these changes. */
+export function writeFragment(hash: string, { session, view }: FragmentChange = {}): string {
   const keys = new URLSearchParams(hash.replace(/^#/, ''));
   keys.delete('code');
   keys.delete('ticket');
   if (session === null) keys.delete('s');
   else if (session !== undefined) keys.set('s', session);
+  if (view === false) keys.delete('view');
+  else if (view === true) keys.set('view', '');
   // Keys without a value stay as they were typed: `view`, not `view=`.
   const text = keys.toString().replace(/=(?=&|$)/g, '');
   return text === '' ? '' : `#${text}`;

@@ -1,88 +1,111 @@
-/** Turns a start code or a ticket into this browser's cookie; asks for the code when there is none that works. */
+/** The login form: one way in at a time, of those that the server knows. */
 
-import type { Probe } from './connection.js';
+import type { LoginMethods } from './api.js';
+import { login, normaliseCode, type Credential, type LoginResult } from './credential.js';
+import { part } from './dom.js';
 
-export type LoginResult = { kind: 'ok' | 'wrong' | 'unreachable' } | { kind: 'wait'; seconds: number };
+const WRONG: Record<string, string> = {
+  code: 'That code is not valid (any more).',
+  password: 'That name and password do not go together.',
+  token: 'That token is not valid.',
+};
 
-/** A start code as the server knows it: people type it in lower case, in groups, with dashes. */
-export function normaliseCode(text: string): string {
-  return text.replace(/[\s-]/g, '').toUpperCase();
+/** The methods that this page has fields for, in the order in which it offers them. */
+export function offered(methods: string[]): string[] {
+  const known = ['password', 'token', 'code'].filter((name) => methods.includes(name));
+  return known.length > 0 ? known : ['code'];
 }
 
-export async function login(credential: { code: string } | { ticket: string }): Promise<LoginResult> {
-  let response: Response;
-  try {
-    response = await fetch('api/login', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(credential),
-    });
-  } catch {
-    return { kind: 'unreachable' };
-  }
-  if (response.ok) return { kind: 'ok' };
-  if (response.status === 429) {
-    const seconds = Number.parseInt(response.headers.get('retry-after') ?? '', 10);
-    return { kind: 'wait', seconds: Number.isNaN(seconds) ? 5 : Math.min(Math.max(seconds, 1), 3600) };
-  }
-  return { kind: response.status >= 500 ? 'unreachable' : 'wrong' };
-}
-
-/** Would the server let us in? */
-export async function probe(): Promise<Probe> {
-  try {
-    const { status } = await fetch('api/sessions', { cache: 'no-store' });
-    if (status === 401) return 'unauthorized';
-    return status === 403 || status === 421 ? 'forbidden' : 'ok';
-  } catch {
-    return 'unreachable';
+/** What the fields say, or undefined as long as one is empty. */
+export function credential(method: string, field: (name: string) => string): Credential | undefined {
+  switch (method) {
+    case 'password': {
+      const [user, password] = [field('user').trim(), field('password')];
+      return user && password ? { user, password } : undefined;
+    }
+    case 'token': {
+      const token = field('token').trim();
+      return token ? { token } : undefined;
+    }
+    default: {
+      const code = normaliseCode(field('code'));
+      return code ? { code } : undefined;
+    }
   }
 }
 
 export class LoginForm {
   #form: HTMLFormElement;
-  #input: HTMLInputElement;
+  #choice: HTMLElement;
   #button: HTMLButtonElement;
   #message: HTMLElement;
+  #method = 'code';
   #done: () => void;
 
   constructor(form: HTMLFormElement, done: () => void) {
     this.#form = form;
-    this.#input = part(form, 'input');
-    this.#button = part(form, 'button');
+    this.#choice = part(form, '[role=radiogroup]');
+    this.#button = part(form, '[type=submit]');
     this.#message = part(form, '[role=alert]');
     this.#done = done;
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       void this.#submit();
     });
+    this.#choice.addEventListener('change', (event) => {
+      this.#choose((event.target as HTMLInputElement).value);
+    });
   }
 
-  show(result?: LoginResult): void {
+  get open(): boolean {
+    return !this.#form.hidden;
+  }
+
+  show({ methods }: LoginMethods, result?: LoginResult): void {
+    const names = offered(methods);
+    this.#choice.hidden = names.length === 1;
+    for (const radio of this.#choice.querySelectorAll('input')) {
+      part(this.#choice, `label:has([value=${radio.value}])`).hidden = !names.includes(radio.value);
+      radio.checked = radio.value === names[0];
+    }
     this.#form.hidden = false;
-    this.#input.focus();
+    this.#choose(names[0] ?? 'code');
     if (result !== undefined) this.#tell(result);
   }
 
+  #choose(method: string): void {
+    this.#method = method;
+    this.#message.textContent = '';
+    for (const fields of this.#form.querySelectorAll<HTMLFieldSetElement>('[data-method]')) {
+      // A field that is not shown must not be required either.
+      fields.disabled = fields.hidden = fields.dataset['method'] !== method;
+    }
+    part<HTMLInputElement>(this.#form, `[data-method=${method}] input`).focus();
+  }
+
   async #submit(): Promise<void> {
-    const code = normaliseCode(this.#input.value);
-    if (code === '') return;
+    const found = credential(this.#method, (name) => this.#field(name).value);
+    if (found === undefined) return;
     this.#button.disabled = true;
-    const result = await login({ code });
+    const result = await login(found);
     this.#button.disabled = false;
     if (result.kind !== 'ok') {
       this.#tell(result);
-      this.#input.select();
+      this.#form.querySelector<HTMLInputElement>('fieldset:not([hidden]) input:last-of-type')?.select();
       return;
     }
-    this.#input.value = '';
+    for (const name of ['code', 'password', 'token']) this.#field(name).value = '';
     this.#message.textContent = '';
     this.#form.hidden = true;
     this.#done();
   }
 
+  #field(name: string): HTMLInputElement {
+    return part(this.#form, `input[name=${name}]`);
+  }
+
   #tell(result: LoginResult): void {
-    if (result.kind === 'wrong') this.#message.textContent = 'That code is not valid (any more).';
+    if (result.kind === 'wrong') this.#message.textContent = WRONG[this.#method] ?? '';
     if (result.kind === 'unreachable')
       this.#message.textContent = 'The server does not answer. Is it running?';
     if (result.kind === 'wait') this.#countDown(result.seconds);
@@ -94,10 +117,4 @@ export class LoginForm {
       seconds > 0 ? `Too many attempts. Try again in ${seconds} s.` : 'You can try again now.';
     if (seconds > 0) setTimeout(() => this.#countDown(seconds - 1), 1000);
   }
-}
-
-function part<T extends HTMLElement>(form: HTMLFormElement, selector: string): T {
-  const element = form.querySelector<T>(selector);
-  if (element === null) throw new Error(`index.html lacks ${selector}`);
-  return element;
 }

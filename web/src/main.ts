@@ -1,137 +1,229 @@
-/** Puts the page together: fragment, login, terminal, connection, status bar. */
+/** Puts the page together: login, terminal, session, list of sessions, search, keys. */
 
-import { Connection, type Environment } from './connection.js';
-import { readFragment, writeFragment } from './fragment.js';
-import { login, LoginForm, normaliseCode, probe, type LoginResult } from './login.js';
-import { SUBPROTOCOL } from './protocol.js';
+import { ApiError, createSession, loginMethods, logout, myRole, type LoginMethods } from './api.js';
+import { ask } from './ask.js';
+import { copyText, decodeOsc52 } from './clipboard.js';
+import { useCredential, type LoginResult } from './credential.js';
+import { byId, part } from './dom.js';
+import { Drawer } from './drawer.js';
+import { onWake } from './environment.js';
+import { FindBar } from './find.js';
+import { readFragment } from './fragment.js';
+import { KeyBar } from './keys.js';
+import { linkHandler } from './links.js';
+import { LoginForm } from './login.js';
+import { Options } from './options.js';
+import type { Role, Welcome } from './protocol.js';
+import { readSettings, writeSettings } from './settings.js';
+import { runCommand, type Command } from './shortcuts.js';
 import { StatusBar } from './status.js';
 import { TerminalView } from './terminal.js';
 import { plain } from './text.js';
+import { applyTheme, matchColours, onSystemTheme } from './theme.js';
+import { followViewport } from './viewport.js';
+import { setAddress, Visit } from './visit.js';
 
-const PRODUCT = 'anywire';
+const fragment = readFragment(location.hash);
+const store = (): Storage => localStorage;
+const settings = readSettings(store);
+const touch = matchMedia('(pointer: coarse)');
+/** What this browser may do and how it came in, asked once. */
+let me: Promise<Role | undefined> | undefined;
+let methods: Promise<LoginMethods> | undefined;
 
-function byId<T extends HTMLElement>(id: string): T {
-  const element = document.getElementById(id);
-  if (element === null) throw new Error(`index.html lacks #${id}`);
-  return element as T;
-}
-
-function setFragment(session?: string | null): void {
-  const url = new URL(location.href);
-  url.hash = writeFragment(location.hash, session);
-  history.replaceState(null, '', url);
-}
-
-function clientName(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(8));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-const environment: Environment = {
-  openSocket() {
-    // Relative to the page, so that it works under any base path.
-    const url = new URL('ws', document.baseURI);
-    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-    url.hash = '';
-    return new WebSocket(url, SUBPROTOCOL);
+const status = new StatusBar(byId('status'), () => void newSession(undefined));
+const keys = new KeyBar(byId('keys'), {
+  send: (text) => terminal.send(text),
+  applicationKeys: () => terminal.xterm.modes.applicationCursorKeysMode,
+});
+const links = linkHandler({
+  open: (address) => window.open(address, '_blank', 'noopener,noreferrer'),
+  touch: () => touch.matches,
+  ask: async (address) =>
+    (await ask({ title: 'Open this address?', detail: address, yes: 'Open' })) !== undefined,
+  tell: (text) => status.notice(text),
+  modifier: navigator.platform.startsWith('Mac') ? 'Command' : 'Ctrl',
+});
+const terminal: TerminalView = new TerminalView(
+  byId('terminal'),
+  {
+    scrollback: fragment.scrollback,
+    fontSize: matchMedia('(max-width: 560px)').matches ? 12 : 14,
+    theme: applyTheme(settings.theme),
+    links,
   },
-  probe,
-  clientName,
-  visible: () => document.visibilityState === 'visible',
-  random: Math.random,
-  now: () => performance.now(),
-  setTimer: (callback, delay) => setTimeout(callback, delay),
-  clearTimer: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
-};
+  {
+    input: (bytes) => visit.type(bytes),
+    windowSize: (size) => visit.announceWindow(size),
+    sessionSize: (size) => status.size(size),
+    title: (title) => visit.title(title),
+    clipboard: (data) => void programCopies(data),
+    found: (index, count) => find.results(index, count),
+    broken: () => visit.repair(),
+    typed: (text) => keys.typed(text),
+    shortcut: (event) => runCommand(event, run),
+  },
+);
+const visit: Visit = new Visit(terminal, status, {
+  state: ({ kind }) => {
+    if (kind === 'unauthorized') void showLogin();
+  },
+  attached: (welcome) => void attached(welcome),
+});
+const find: FindBar = new FindBar(byId('find'), {
+  search: () => terminal.search,
+  clearSelection: () => terminal.xterm.clearSelection(),
+  colours: () => matchColours(terminal.xterm.options.theme ?? {}),
+  closed: () => terminal.focus(),
+});
+const drawer = new Drawer(byId('drawer'), part(byId('status'), '[data-part=menu]'), {
+  choose: (id) => choose(id),
+  create: (service) => newSession(service),
+  named: (name) => visit.rename(name),
+  closed: () => terminal.focus(),
+});
+const options = new Options(byId('drawer'), settings, fragment.view, {
+  changed: (changed) => {
+    writeSettings(store, changed);
+    terminal.setTheme(applyTheme(changed.theme));
+  },
+  watch: (only) => {
+    watchOnly(only);
+    attach(visit.session || undefined);
+  },
+  logout: () => void leave(),
+});
+const form = new LoginForm(byId('login'), () => visit.start());
 
-/** Uses the credential of the address, if there is one. Undefined: nothing to complain about. */
-async function useCredential(code?: string, ticket?: string): Promise<LoginResult | undefined> {
-  if (code === undefined && ticket === undefined) return undefined;
-  const result = await login(ticket === undefined ? { code: normaliseCode(code ?? '') } : { ticket });
-  // An old link in a browser that is logged in is no reason to ask.
-  if (result.kind === 'ok' || (result.kind === 'wrong' && (await probe()) === 'ok')) return undefined;
-  return result;
+function attach(session: string | undefined): void {
+  find.close();
+  visit.prepare(session, fragment.view);
+  visit.start();
+}
+
+function watchOnly(only: boolean): void {
+  fragment.view = only;
+  options.watch = only;
+  setAddress({ view: only });
+}
+
+/** Somebody picked a session. */
+function choose(id: string): void {
+  if (id !== visit.session) {
+    setAddress({ session: id }, true);
+    attach(id);
+  }
+  // Where the list lies over the terminal it has done its work.
+  if (matchMedia('(max-width: 899px)').matches) drawer.close();
+  terminal.focus();
+}
+
+async function newSession(service: string | undefined): Promise<void> {
+  try {
+    const id = await createSession(service, terminal.windowSize);
+    watchOnly(false);
+    choose(id);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (!error.unknown) return status.notice(error.message);
+    // Who says hello without a session gets what the listener gives, a new one by default.
+    setAddress({ session: null }, true);
+    attach(undefined);
+  }
+}
+
+async function attached(welcome: Welcome): Promise<void> {
+  showKeys(welcome.role === 'viewer');
+  me ??= myRole().catch(() => undefined);
+  methods ??= loginMethods();
+  const role = (await me) ?? (fragment.view ? 'owner' : welcome.role);
+  drawer.current(visit.session, role);
+  options.mayLogOut((await methods).auth);
+}
+
+/** Who only watches has no use for keys. */
+function showKeys(viewer: boolean): void {
+  byId('keys').hidden = viewer || !touch.matches;
+}
+
+async function showLogin(result?: LoginResult): Promise<void> {
+  status.state({ kind: 'unauthorized' });
+  const offered = await loginMethods();
+  if (!form.open) form.show(offered, result);
+}
+
+async function leave(): Promise<void> {
+  await logout().catch(() => undefined);
+  location.reload();
+}
+
+async function copy(): Promise<void> {
+  const { text, selected } = terminal.text();
+  const done = await copyText(text);
+  const what = selected ? 'the selection' : 'the screen';
+  status.notice(done ? `Copied ${what}.` : 'The browser does not let this page copy.');
+  terminal.focus();
+}
+
+/** A program asks for the clipboard: only to set it, only with permission, only while somebody looks. */
+async function programCopies(data: string): Promise<void> {
+  const text = decodeOsc52(data);
+  if (text === undefined || !document.hasFocus()) return;
+  if (!settings.clipboard) {
+    status.notice('The program wants to set the clipboard. It may when you allow it beside the sessions.');
+    return;
+  }
+  const done = await navigator.clipboard?.writeText(text).then(
+    () => true,
+    () => false,
+  );
+  if (done) status.notice(`The program has set the clipboard: ${plain(text).slice(0, 40)}`);
+}
+
+function run(command: Command): void {
+  if (command === 'find') find.open();
+  if (command === 'copy') void copy();
+  if (command === 'sessions') drawer.toggle();
+}
+
+/** Somebody changed the address: another session is attached to, anything else starts over. */
+function addressChanged(): void {
+  const now = readFragment(location.hash);
+  const same = now.view === fragment.view && now.scrollback === fragment.scrollback;
+  if (now.code || now.ticket || !same || now.session === undefined) location.reload();
+  else if (now.session !== visit.session) attach(now.session);
 }
 
 async function main(): Promise<void> {
-  const fragment = readFragment(location.hash);
-  setFragment();
-
-  const status = new StatusBar(byId('status'), () => {
-    setFragment(null);
-    location.reload();
+  setAddress({});
+  followViewport();
+  touch.addEventListener('change', () => showKeys(fragment.view));
+  onSystemTheme(() => terminal.setTheme(applyTheme(settings.theme)));
+  onWake(() => visit.connection?.nudge());
+  addEventListener('hashchange', addressChanged);
+  addEventListener('keydown', (event) => {
+    if (!event.defaultPrevented) runCommand(event, run);
   });
-  const terminal = new TerminalView(byId('terminal'), fragment.scrollback, {
-    input: (bytes) => connection.type(bytes),
-    windowSize: (size) => {
-      if (connection.attached) connection.resizeWindow(size);
-      else announceWindow();
-    },
-    sessionSize: (size) => status.size(size),
-    title: (title) => (document.title = [plain(title), PRODUCT].filter(Boolean).join(' - ')),
-  });
-  const connection = new Connection(
-    environment,
-    {
-      state: (state) => {
-        status.state(state);
-        if (state.kind === 'unauthorized') form.show();
-      },
-      welcome: (welcome) => {
-        const viewOnly = fragment.view || welcome.role === 'viewer';
-        setFragment(welcome.session);
-        status.session(plain(welcome.name), viewOnly);
-        terminal.setIo(welcome.io);
-        terminal.setReadOnly(viewOnly);
-        terminal.resize(welcome);
-      },
-      output: (bytes, next, old) => terminal.write(bytes, old, () => connection.digested(next)),
-      keyframe: (bytes, next) => terminal.keyframe(bytes, () => connection.digested(next)),
-      resize: (size) => terminal.resize(size),
-      latency: (milliseconds) => status.latency(milliseconds),
-      notice: (text) => status.notice(plain(text)),
-    },
-    {
-      ...(fragment.session !== undefined && { session: fragment.session }),
-      ...(fragment.view && { role: 'viewer' as const }),
-    },
-  );
-  const form = new LoginForm(byId<HTMLFormElement>('login'), () => {
-    connection.start();
-    terminal.focus();
-  });
+  part(byId('status'), '[data-part=find]').addEventListener('click', () => find.open());
+  part(byId('status'), '[data-part=copy]').addEventListener('click', () => void copy());
+  if (fragment.test) exposeForTests();
 
-  function announceWindow(): void {
-    const size = terminal.windowSize;
-    if (size === undefined) return;
-    connection.resizeWindow(size);
-    // Until a session says otherwise the window's size is the terminal's.
-    if (connection.next === 0) terminal.resize(size);
-  }
-
-  wake(() => connection.nudge());
-  if (fragment.test) Object.assign(globalThis, { [PRODUCT]: { terminal: terminal.xterm, connection } });
-
-  announceWindow();
+  visit.prepare(fragment.session, fragment.view);
   const refused = await useCredential(fragment.code, fragment.ticket);
-  if (refused !== undefined) {
-    status.state({ kind: 'unauthorized' });
-    form.show(refused);
-    return;
-  }
-  terminal.focus();
-  connection.start();
+  if (refused !== undefined) await showLogin(refused);
+  else visit.start();
 }
 
-/** Moments at which a lost connection may have become possible again. */
-function wake(nudge: () => void): void {
-  addEventListener('online', nudge);
-  addEventListener('pageshow', nudge);
-  document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'visible') nudge();
-  });
-  // Somebody put another address into the same tab: start over with it.
-  addEventListener('hashchange', () => location.reload());
+function exposeForTests(): void {
+  const anywire = {
+    get terminal() {
+      return terminal.xterm;
+    },
+    get connection() {
+      return visit.connection;
+    },
+  };
+  Object.assign(globalThis, { anywire });
 }
 
 void main();

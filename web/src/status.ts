@@ -1,7 +1,8 @@
-/** The thin bar below the terminal: state, notices, session, size, latency. Text only, never markup. */
+/** The thin bar above the terminal: session, title, state, notices, role, size, latency. Text only, never markup. */
 
 import type { State } from './connection.js';
-import type { Size } from './protocol.js';
+import { part, setText } from './dom.js';
+import type { Role, Size } from './protocol.js';
 
 /** How long a notice stays, in milliseconds. */
 const NOTICE_STAYS = 12_000;
@@ -37,9 +38,18 @@ export class StatusBar {
     this.#fading = setTimeout(() => this.#set('notice', ''), NOTICE_STAYS);
   }
 
-  session(name: string, viewOnly: boolean): void {
+  name(name: string): void {
     this.#set('session', name);
-    this.#part('view').hidden = !viewOnly;
+  }
+
+  role(role: Role): void {
+    this.#part('view').hidden = role !== 'viewer';
+    this.#set('role', role === 'viewer' ? '' : role);
+  }
+
+  title(text: string): void {
+    this.#set('title', text);
+    this.#part('title').title = text;
   }
 
   size({ cols, rows }: Size): void {
@@ -51,15 +61,12 @@ export class StatusBar {
   }
 
   #set(name: string, text: string): void {
-    const part = this.#part(name);
-    // Only changes: a live region would be read aloud again.
-    if (part.textContent !== text) part.textContent = text;
-    part.title = name === 'state' || name === 'notice' ? text : part.title;
+    const element = this.#part(name);
+    setText(element, text);
+    if (name === 'state' || name === 'notice') element.title = text;
   }
 
   #part(name: string): HTMLElement {
-    const part = this.#bar.querySelector<HTMLElement>(`[data-part=${name}]`);
-    if (part === null) throw new Error(`index.html lacks the part ${name}`);
-    return part;
+    return part(this.#bar, `[data-part=${name}]`);
   }
 }

@@ -1,6 +1,8 @@
 /** Colours of the terminal in the dark and in the light; src/app.css has those of the rest. */
 
+import type { ISearchOptions } from '@xterm/addon-search';
 import type { ITheme } from '@xterm/xterm';
+import type { ThemeChoice } from './settings.js';
 
 export const darkTheme: ITheme = {
   background: '#14171c',
@@ -55,3 +57,30 @@ export const lightTheme: ITheme = {
   brightCyan: '#218b96',
   brightWhite: '#8c959f',
 };
+
+/** Colours of what a search has found. */
+export function matchColours(theme: ITheme): NonNullable<ISearchOptions['decorations']> {
+  const dark = theme === darkTheme;
+  return {
+    matchBackground: dark ? '#5c4a12' : '#ffe9a8',
+    matchOverviewRuler: '#d9b25f',
+    activeMatchBackground: dark ? '#a04a12' : '#ffb46b',
+    activeMatchColorOverviewRuler: '#e5686b',
+  };
+}
+
+const prefersDark = (): MediaQueryList => matchMedia('(prefers-color-scheme: dark)');
+
+/** Colours the page and says which colours the terminal gets. */
+export function applyTheme(choice: ThemeChoice): ITheme {
+  const root = document.documentElement;
+  if (choice === 'auto') delete root.dataset['theme'];
+  else root.dataset['theme'] = choice;
+  const dark = choice === 'auto' ? prefersDark().matches : choice === 'dark';
+  return dark ? darkTheme : lightTheme;
+}
+
+/** Calls back when the system turns dark or light. */
+export function onSystemTheme(changed: () => void): void {
+  prefersDark().addEventListener('change', changed);
+}

@@ -374,3 +374,56 @@ test('messages that break the protocol cost the connection, unknown ones nothing
   world.socket.output(0, 'before welcome');
   assert.equal(world.socket.closedWith, 4000);
 });
+
+test('asks for a picture instead of bytes when those could not be shown, until it has one', () => {
+  const { world, diary, connection } = start();
+  world.socket.welcome({ head: 4 });
+  world.socket.output(0, 'abcd');
+  connection.refresh();
+  world.pass(5000);
+  world.socket.open();
+  const hello = { type: 'hello', client: 'client-1', window: 1048576, session: 'abc' };
+  assert.deepEqual(world.socket.ofType('hello'), [hello]);
+  world.socket.welcome({ head: 9, from: 9 });
+  again(world); // lost before the picture came
+  assert.equal(world.socket.ofType('hello')[0]?.['since'], undefined);
+  world.socket.welcome({ head: 9, from: 9 });
+  world.socket.bytes(3, 9, 'screen');
+  world.socket.output(9, 'efg');
+  assert.deepEqual(diary.log, ['old 4 abcd', 'keyframe 9 screen', 'new 12 efg']);
+  again(world);
+  assert.equal(world.socket.messages[0]?.['since'], 12);
+});
+
+test('a connection that is left says nothing any more', () => {
+  const { world, diary, connection } = start();
+  world.socket.welcome();
+  const states = diary.states.length;
+  const { socket } = world;
+  connection.close();
+  assert.equal(socket.closedWith, 1000);
+  socket.lose(1006);
+  connection.type(bytes('x'));
+  connection.refresh();
+  connection.nudge();
+  world.pass(60_000);
+  assert.equal(world.sockets.length, 1);
+  assert.equal(diary.states.length, states);
+});
+
+test('the last picture of what has ended is asked for once', () => {
+  const { world, diary, connection } = start();
+  const exit = { type: 'exit', code: 0, message: 'exited with code 0', offset: 2 };
+  world.socket.welcome();
+  world.socket.output(0, 'ab');
+  world.socket.message(exit);
+  connection.refresh();
+  world.socket.open();
+  assert.equal(world.sockets.length, 2);
+  world.socket.welcome({ head: 2, from: 2 });
+  world.socket.bytes(3, 2, 'screen');
+  world.socket.message(exit);
+  assert.equal(diary.last?.kind, 'ended');
+  connection.refresh();
+  assert.equal(world.sockets.length, 2);
+});

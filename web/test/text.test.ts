@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readFragment, writeFragment } from '../src/fragment.js';
-import { normaliseCode } from '../src/login.js';
+import { normaliseCode } from '../src/credential.js';
 import { plain } from '../src/text.js';
 
 test('the fragment is read, with limits', () => {
@@ -17,9 +17,11 @@ test('the fragment is read, with limits', () => {
 });
 
 test('credentials leave the fragment, the rest stays', () => {
-  assert.equal(writeFragment('#code=ABC&view', 'id'), '#view&s=id');
+  assert.equal(writeFragment('#code=ABC&view', { session: 'id' }), '#view&s=id');
   assert.equal(writeFragment('#ticket=ABC'), '');
-  assert.equal(writeFragment('#view&s=id', null), '#view');
+  assert.equal(writeFragment('#s=id', { view: true }), '#s=id&view');
+  assert.equal(writeFragment('#s=id&view', { view: false }), '#s=id');
+  assert.equal(writeFragment('#view&s=id', { session: null }), '#view');
 });
 
 test('a start code may be typed in groups and in lower case', () => {

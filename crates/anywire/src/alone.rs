@@ -1,36 +1,55 @@
 //! Serving in this process alone, without a supervisor: for handlers, which have no process to keep.
 
-use crate::listener::Listener;
+use crate::listener::ListenUrl;
 use crate::workers::Workers;
 use anyhow::{Context as _, Result};
-use anywire_wire::Context;
+use anywire_session::Registry;
+use anywire_wire::{Bound, Context, Metrics};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Says where each listener is and serves it until interrupted.
+/// A listener to be served.
+pub(crate) struct Served {
+    pub(crate) bound: Bound,
+    pub(crate) context: Context,
+    /// Where it is, to be told.
+    pub(crate) url: Option<ListenUrl>,
+}
+
+/// Says where each listener is and serves them until interrupted.
 pub(crate) async fn serve(
-    listeners: Vec<Listener>,
-    context: Context,
+    listeners: Vec<Served>,
+    registry: &Registry,
+    metrics: &Metrics,
     workers: &Workers,
 ) -> Result<()> {
     let shutdown = CancellationToken::new();
     let mut wires = JoinSet::new();
-    for listener in listeners {
-        println!("{listener}");
+    for Served {
+        bound,
+        context,
+        url,
+    } in listeners
+    {
+        if let Some(url) = url {
+            println!("{url}");
+        }
         wires.spawn(anywire_wire::serve(
-            listener.into_bound(),
-            context.clone(),
+            bound,
+            context,
             workers.handles(),
             shutdown.clone(),
         ));
     }
+    metrics.set_ready(true);
     let mut terminate = signal(SignalKind::terminate()).context("listening for signals")?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted.context("listening for signals")?,
         _ = terminate.recv() => {}
-        () = context.registry.sweep() => {}
+        () = registry.sweep() => {}
     }
+    metrics.set_ready(false);
     shutdown.cancel();
     wires.join_all().await;
     Ok(())

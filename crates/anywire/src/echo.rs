@@ -1,33 +1,30 @@
-//! `anywire echo`: the echo handler on any wire, in one process.
+//! `anywire echo`: the echo handlers on any wire, in one process.
 
 use crate::activity::Log;
-use crate::alone;
-use crate::config::MAX_SESSIONS;
+use crate::alone::{self, Served};
+use crate::config::file::Handler;
+use crate::config::{self, Config, Overlay};
 use crate::hosted::Hosted;
-use crate::listener::{self, ListenUrl, Listener};
+use crate::listener::{self, Listener};
+use crate::server::{listener_rules, listener_url, settings};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_handler::Echo;
 use anywire_handler::message::EchoMessages;
-use anywire_model::Role;
-use anywire_session::{Policy, Registry};
+use anywire_model::{Io, Role};
+use anywire_session::Registry;
 use anywire_wire::admit::Options;
 use anywire_wire::framed::Settings;
-use anywire_wire::{Admission, Context, Listener as Rules, Observer, Target};
-use std::collections::BTreeMap;
+use anywire_wire::{Admission, Context, Listener as Rules, Metrics, Observer};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// The one service there is.
-const SERVICE: &str = "echo";
 
 /// Options of `echo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EchoArgs {
     /// Where to listen: ws://ADDRESS:PORT/ws, tcp://ADDRESS:PORT or framed://ADDRESS:PORT; port 0 takes a free one
     #[arg(short, long = "listen", value_name = "URL", required = true)]
-    listen: Vec<ListenUrl>,
+    listen: Vec<String>,
     /// Log what is echoed, not only how much
     #[arg(long)]
     show: bool,
@@ -39,61 +36,74 @@ pub(crate) struct EchoArgs {
 /// Runs until interrupted.
 pub(crate) fn echo(args: EchoArgs) -> Result<ExitCode> {
     alone::raise_files();
-    let listeners = args
-        .listen
-        .iter()
-        .map(ListenUrl::bind)
-        .collect::<Result<Vec<_>>>()?;
+    let overlay = Overlay {
+        listen: args.listen,
+        no_auth: true,
+        handler: Some(Handler::Echo),
+        ..Overlay::default()
+    };
+    let config = config::settle(None, &overlay)?.config;
+    let mut listeners = Vec::new();
+    for (index, rules) in config.listeners.iter().enumerate() {
+        listener::protocol(&rules.url)?;
+        listeners.extend(listener::bind(index, &rules.url)?);
+    }
     let runtime = workers::runtime().context("starting the runtime")?;
     let workers = Workers::start(workers::count()).context("starting the workers")?;
     let log = (!args.quiet).then(|| Log::start(args.show)).transpose();
     let log = log.context("starting the log")?;
-    let result = runtime.block_on(serve(listeners, &workers, log));
+    let result = runtime.block_on(serve(&config, listeners, &workers, log));
     workers.stop();
     result.map(|()| ExitCode::SUCCESS)
 }
 
-async fn serve(listeners: Vec<Listener>, workers: &Workers, log: Option<Log>) -> Result<()> {
-    let services = BTreeMap::from([(
-        SERVICE.to_owned(),
-        Policy {
-            ttl: Duration::ZERO,
-        },
-    )]);
-    let registry = Registry::new(
-        Arc::new(Echo),
-        anywire_session::Settings {
-            services,
-            max_sessions: MAX_SESSIONS,
-        },
-    );
-    let hosts = listener::hosts(&listeners);
+async fn serve(
+    config: &Config,
+    listeners: Vec<Listener>,
+    workers: &Workers,
+    log: Option<Log>,
+) -> Result<()> {
+    let registry = Registry::new(Arc::new(Echo), settings(config));
+    let hosts = listener::hosts(&listeners, &config.listeners, &[]);
     // An echo gives nothing away that its client did not bring; foreign pages are refused all the same.
-    let admission = Admission::new(Options {
+    let admission = Arc::new(Admission::new(Options {
         hosts,
         vault: None,
         save: Box::new(|_| ()),
-    });
-    let context = Context {
-        registry: registry.clone(),
-        admission: Arc::new(admission),
-        listener: Rules {
-            auth: false,
-            default_role: Role::Writer,
-            framed: Settings {
-                service: Arc::new(Hosted::new(EchoMessages, log.clone())),
-                ..Settings::default()
-            },
-            observer: log.clone().map(|log| Arc::new(log) as Arc<dyn Observer>),
-            ..Rules::new(Target::New {
-                service: SERVICE.to_owned(),
-            })
-        },
-    };
-    if log.is_some() {
-        for listener in &listeners {
-            eprintln!("listening on {listener}");
+    }));
+    registry.describe(&config.default_service, Io::Handler);
+    let metrics = Arc::<Metrics>::default();
+    let mut served = Vec::new();
+    let mut told = None;
+    for listener in listeners {
+        let Some(index) = listener.index() else {
+            continue;
+        };
+        let rules = &config.listeners[index];
+        let is_first = told.replace(index) != Some(index);
+        let url = is_first.then(|| listener_url(&listener, rules));
+        if let (Some(url), Some(_)) = (&url, &log) {
+            eprintln!("listening on {url}");
         }
+        let context = Context {
+            registry: registry.clone(),
+            admission: admission.clone(),
+            metrics: metrics.clone(),
+            listener: Rules {
+                default_role: Role::Writer,
+                framed: Settings {
+                    service: Arc::new(Hosted::new(EchoMessages, log.clone())),
+                    ..Settings::default()
+                },
+                observer: log.clone().map(|log| Arc::new(log) as Arc<dyn Observer>),
+                ..listener_rules(rules)
+            },
+        };
+        served.push(Served {
+            bound: listener.into_bound(listener::protocol(&rules.url)?),
+            context,
+            url,
+        });
     }
-    alone::serve(listeners, context, workers).await
+    alone::serve(served, &registry, &metrics, workers).await
 }

@@ -1,10 +1,10 @@
 //! `anywire framed`: the application server of the Python sockets tutorial, with the options of its descendants, all of
 //! which do what they say.
 
-use crate::alone;
+use crate::alone::{self, Served};
 use crate::cli::password::{PasswordArgs, refuse};
 use crate::hosted::Hosted;
-use crate::listener::{ListenUrl, Listener};
+use crate::listener::{self, At, ListenUrl, Listener, Scheme};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result, bail};
 use anywire_codec::framed::Limits;
@@ -13,7 +13,7 @@ use anywire_handler::message::Search;
 use anywire_session::Registry;
 use anywire_wire::admit::Options;
 use anywire_wire::framed::{Deadlines, Password, Settings};
-use anywire_wire::{Admission, Context, Listener as Rules, Target};
+use anywire_wire::{Admission, Context, Listener as Rules, Metrics, Protocol, Target};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::process::ExitCode;
@@ -137,7 +137,16 @@ pub(crate) fn framed(args: FramedArgs) -> Result<ExitCode> {
     };
     let runtime = workers::runtime().context("starting the runtime")?;
     let workers = Workers::start(workers::count()).context("starting the workers")?;
-    let result = runtime.block_on(alone::serve(vec![listener], context(rules), &workers));
+    let (listener, url) = listener;
+    let context = context(rules);
+    let (registry, metrics) = (context.registry.clone(), context.metrics.clone());
+    let served = Served {
+        bound: listener.into_bound(Protocol::Framed),
+        context,
+        url: Some(url),
+    };
+    let serving = alone::serve(vec![served], &registry, &metrics, &workers);
+    let result = runtime.block_on(serving);
     workers.stop();
     result.map(|()| ExitCode::SUCCESS)
 }
@@ -155,6 +164,7 @@ fn context(listener: Rules) -> Context {
     Context {
         registry: Registry::new(Arc::new(Echo), settings),
         admission: Arc::new(admission),
+        metrics: Arc::<Metrics>::default(),
         listener,
     }
 }
@@ -165,7 +175,7 @@ fn usage(error: &anyhow::Error) -> Result<ExitCode> {
 }
 
 /// The outer error is wrong usage, the inner one is the machine's.
-fn bind(args: &FramedArgs, has_password: bool) -> Result<Result<Listener>> {
+fn bind(args: &FramedArgs, has_password: bool) -> Result<Result<(Listener, ListenUrl)>> {
     let addresses = addresses(&args.host, args.port)?;
     let is_open = addresses.iter().any(|address| !address.ip().is_loopback());
     if is_open && !has_password && !args.insecure {
@@ -181,12 +191,24 @@ fn bind(args: &FramedArgs, has_password: bool) -> Result<Result<Listener>> {
     }
     let mut result = Err(anyhow::anyhow!("{:?} has no address", args.host));
     for address in addresses {
-        result = ListenUrl::framed(address).bind();
+        result = listen(address);
         if result.is_ok() {
             break;
         }
     }
     Ok(result)
+}
+
+fn listen(address: SocketAddr) -> Result<(Listener, ListenUrl)> {
+    let url = ListenUrl {
+        scheme: Scheme::Framed,
+        tls: false,
+        at: At::Address(address),
+    };
+    let listener = listener::bind(0, &url)?.pop();
+    let listener = listener.with_context(|| format!("{url} has no address"))?;
+    let port = listener.address().map_or(address.port(), |at| at.port());
+    Ok((listener, url.with_port(port)))
 }
 
 /// The addresses to try, in order.

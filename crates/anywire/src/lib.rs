@@ -1,7 +1,8 @@
 //! anywire as a library: what the binary is made of, for its tests and for programs that talk to a running server.
 //!
 //! Reading order: [`cli`] is the command line, `serve` binds what a user asked for and becomes the supervisor, `server`
-//! is the process that the supervisor starts, `config` what the one tells the other.
+//! is the process that the supervisor starts, `config` what the one tells the other and what users write, `listener`
+//! from URLs to sockets, `programs` where a session's program comes from, `logging` how both log.
 
 mod activity;
 mod alone;
@@ -11,7 +12,11 @@ mod echo;
 mod framed;
 mod hosted;
 mod listener;
+mod logging;
+mod programs;
 pub mod runtime_dir;
 mod serve;
 mod server;
 mod workers;
+
+pub use config::fuzz as fuzz_config;

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,16 @@ pub fn socket(dir: &Path, name: &str) -> Result<PathBuf> {
         );
     }
     Ok(dir.join(format!("{name}{SUFFIX}")))
+}
+
+/// The name of a server whose first listener has this address; on 127.0.0.1 the port says it all.
+#[must_use]
+pub fn name_of(address: SocketAddr) -> String {
+    if address.ip() == Ipv4Addr::LOCALHOST {
+        address.port().to_string()
+    } else {
+        address.to_string()
+    }
 }
 
 /// Names and sockets of the servers that have one there, by name. Some may be stale.

@@ -1,168 +1,216 @@
-//! `anywire serve`: binds what was asked for, then becomes the supervisor.
+//! `anywire serve`: reads the configuration, binds what it asks for, then becomes the supervisor.
 
-use crate::config::Config;
-use crate::listener::{self, ListenUrl, Listener, Scheme};
-use crate::{runtime_dir, server, workers};
+use crate::config::file::LogFormat;
+use crate::config::runtime::{Config, Settled};
+use crate::config::values::{Cells, Time};
+use crate::config::{self, Overlay};
+use crate::listener::{self, At, Listener, Scheme};
+use crate::{logging, runtime_dir, server, workers};
 use anyhow::{Context as _, Result};
-use anywire_model::Io;
-use anywire_process::Recipe;
-use anywire_process::ring::DEFAULT_RING_LEN;
 use anywire_process::supervisor::{self, Plan};
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// How long a terminal lives that nobody looks at, in seconds.
-const TERMINAL_TTL: f64 = 600.0;
 
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
-    /// Where to listen: http://ADDRESS:PORT or tcp://ADDRESS:PORT; port 0 takes a free one
-    #[arg(short, long = "listen", value_name = "URL", default_value = listener::DEFAULT)]
-    listen: Vec<ListenUrl>,
+    /// The configuration file (YAML); flags and the environment go before it
+    #[arg(short, long, value_name = "FILE", env = "ANYWIRE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where to listen, in place of the file's listeners: http, https, tcp, tcps, telnet, telnets, auto, autos or
+    /// unix://, options as a query; port 0 takes a free one [default: http://localhost:7681]
+    #[arg(
+        short,
+        long = "listen",
+        value_name = "URL",
+        env = "ANYWIRE_LISTEN",
+        value_delimiter = ' '
+    )]
+    listen: Vec<String>,
+    /// What this server is called in the command line's `--server` [default: its first port]
+    #[arg(long, value_name = "NAME", env = "ANYWIRE_NAME")]
+    name: Option<String>,
+    /// The session of listeners that name none: new, lobby, or a name to be shared by all
+    #[arg(long, value_name = "NAME", env = "ANYWIRE_SESSION_NAME")]
+    session: Option<String>,
     /// Let everybody on this machine in, without the start code
-    #[arg(long)]
+    #[arg(long, env = "ANYWIRE_NO_AUTH")]
     no_auth: bool,
+    /// Let everybody in, also from other machines, without asking who they are
+    #[arg(long, env = "ANYWIRE_INSECURE_NO_AUTH")]
+    insecure_no_auth: bool,
+    /// Listen beyond this machine without TLS: everybody on the way can read and change everything
+    #[arg(long, env = "ANYWIRE_INSECURE_NO_TLS")]
+    insecure_no_tls: bool,
+    /// The certificate chain (PEM) of listeners with TLS [default: one's own, made at the start]
+    #[arg(long, value_name = "FILE", env = "ANYWIRE_CERT", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", env = "ANYWIRE_KEY", requires = "cert")]
+    key: Option<PathBuf>,
+    /// How logs look
+    #[arg(long, value_name = "FORMAT", env = "ANYWIRE_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+    /// What is logged: error, warn, info, debug, trace, or a filter such as anywire_wire=debug [default: warn]
+    #[arg(long, value_name = "LEVEL", env = "ANYWIRE_LOG")]
+    log: Option<String>,
     /// Give the program pipes instead of a terminal: standard output and error stay apart
-    #[arg(long)]
+    #[arg(long, env = "ANYWIRE_PIPE")]
     pipe: bool,
-    /// Seconds that a session lives when nobody is attached [default: 600, with --pipe 0]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    ttl: Option<f64>,
-    /// Seconds between hang-up, termination and kill when a session is ended
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5", env = "ANYWIRE_GRACE")]
-    grace: f64,
-    /// The program and its arguments [default: your shell]
+    /// Start the program as a login shell
+    #[arg(long, env = "ANYWIRE_LOGIN")]
+    login: bool,
+    /// Where the program starts [default: here]
+    #[arg(long, value_name = "FOLDER", env = "ANYWIRE_CWD")]
+    cwd: Option<PathBuf>,
+    /// The terminal's first size
+    #[arg(long, value_name = "COLUMNSxROWS", env = "ANYWIRE_SIZE")]
+    size: Option<Cells>,
+    /// The terminal's type [default: xterm-256color]
+    #[arg(long, value_name = "TERM", env = "ANYWIRE_TERM")]
+    term: Option<String>,
+    /// How long a session lives when nobody is attached: seconds, or 10m, 2h, never [default: 10m, with --pipe 0]
+    #[arg(long, value_name = "TIME", value_parser = Time::from_flag, env = "ANYWIRE_TTL")]
+    ttl: Option<Time>,
+    /// How long a program may take to end between hang-up, termination and kill [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = Time::from_flag, env = "ANYWIRE_GRACE")]
+    grace: Option<Time>,
+    /// The program and its arguments [default: the file's first service, or your shell]
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text
-        .parse()
-        .map_err(|_| "a number of seconds, such as 0.5 or 600".to_owned())?;
-    if (0.0..=1e9).contains(&seconds) {
-        Ok(seconds)
-    } else {
-        Err("between 0 and 1000000000".to_owned())
+impl ServeArgs {
+    fn overlay(&self) -> Overlay {
+        Overlay {
+            listen: self.listen.clone(),
+            session: self.session.clone(),
+            no_auth: self.no_auth,
+            insecure_no_auth: self.insecure_no_auth,
+            insecure_no_tls: self.insecure_no_tls,
+            cert: self.cert.clone(),
+            key: self.key.clone(),
+            log_format: self.log_format,
+            log_level: self.log.clone(),
+            command: self.command.clone(),
+            handler: None,
+            pipe: self.pipe,
+            login: self.login,
+            cwd: self.cwd.clone(),
+            size: self.size,
+            term: self.term.clone(),
+            ttl: self.ttl,
+            grace: self.grace,
+        }
     }
-}
 
-fn millis(seconds: f64) -> u64 {
-    (seconds * 1000.0) as u64
+    /// What is in force, as it would stand in a file.
+    pub(crate) fn load(&self) -> Result<config::file::File> {
+        config::load(self.config.as_deref(), &self.overlay())
+    }
+
+    fn settle(&self) -> Result<Settled> {
+        config::settle(self.config.as_deref(), &self.overlay())
+    }
 }
 
 /// Runs until stopped. The exit code is for the shell.
 pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode> {
-    let (service, recipe) = recipe(&args);
-    let ttl = args
-        .ttl
-        .unwrap_or(if args.pipe { 0.0 } else { TERMINAL_TTL });
-    let config = Config {
-        auth: !args.no_auth,
-        service: service.clone(),
-        services: BTreeMap::from([(service.clone(), millis(ttl))]),
-    };
-    let mut listeners = args
-        .listen
-        .iter()
-        .map(ListenUrl::bind)
-        .collect::<Result<Vec<_>>>()?;
-    let socket = Socket::bind(&listeners)?;
-    listeners.push(Listener::unix(
-        socket
-            .listener
-            .try_clone()
-            .context("making the command line's socket")?,
-    ));
+    let Settled { recipes, config } = args.settle()?;
+    logging::start(config.log.format, config.log.level.as_deref());
+    let mut files = Files::default();
+    let mut listeners = Vec::new();
+    for (index, rules) in config.listeners.iter().enumerate() {
+        listener::protocol(&rules.url)?;
+        listeners.extend(listener::bind(index, &rules.url)?);
+        if let At::Path(path) = &rules.url.at {
+            files.0.push(path.clone());
+        }
+    }
+    listeners.push(command_line(
+        args.name.as_deref(),
+        &config,
+        &listeners,
+        &mut files,
+    )?);
     let plan = Plan {
-        services: BTreeMap::from([(service, recipe)]),
+        services: recipes,
         config: serde_json::to_string(&config).context("writing the configuration")?,
         listeners: listeners.into_iter().map(Listener::into_parts).collect(),
-        server: vec![server::COMMAND.into()],
+        server: server::command(&config.log),
         workers: workers::count(),
     };
+    eprintln!("{}", fits(&config));
     supervisor::run(plan).context("supervising")?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn recipe(args: &ServeArgs) -> (String, Recipe) {
-    let shell = || {
-        std::env::var("SHELL")
-            .ok()
-            .filter(|shell| !shell.is_empty())
-            .unwrap_or("/bin/sh".into())
+/// How much fits into the descriptors that the kernel allows: each session and each connection has some.
+fn fits(config: &Config) -> String {
+    /// Of the server and the supervisor themselves.
+    const OWN: usize = 64;
+    /// Of a session, in either.
+    const SESSION: usize = 4;
+    let hard = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    let files = hard.and_then(|files| usize::try_from(files).ok());
+    let Some(files) = files else {
+        return format!(
+            "up to {} sessions; the kernel limits descriptors no further",
+            config.limits.sessions
+        );
     };
-    let argv = if args.command.is_empty() {
-        vec![shell()]
-    } else {
-        args.command.clone()
-    };
-    let name = Path::new(&argv[0])
-        .file_name()
-        .map_or("program".into(), |name| name.to_string_lossy());
-    let service = name
-        .chars()
-        .filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
-        .take(40)
-        .collect();
-    let env = if args.pipe {
-        Vec::new()
-    } else {
-        vec![
-            ("TERM".into(), "xterm-256color".into()),
-            ("COLORTERM".into(), "truecolor".into()),
-        ]
-    };
-    let io = if args.pipe { Io::Pipe } else { Io::Pty };
-    (
-        service,
-        Recipe {
-            argv,
-            env,
-            cwd: None,
-            io,
-            ring_len: DEFAULT_RING_LEN,
-            grace_ms: millis(args.grace),
-        },
-    )
+    let sessions = config
+        .limits
+        .sessions
+        .min(files.saturating_sub(OWN) / 2 / SESSION);
+    let connections = config.limits.connections.min(files / 2);
+    format!("{files} descriptors: room for {sessions} sessions and {connections} connections")
 }
 
-/// The command line's way in; the file goes when the supervisor does.
-struct Socket {
-    listener: UnixListener,
-    path: PathBuf,
-}
+/// Files that go when the supervisor does.
+#[derive(Default)]
+struct Files(Vec<PathBuf>);
 
-impl Socket {
-    /// Named by the first listener's address, which no other server can have at the same time; on 127.0.0.1 the port
-    /// says it all.
-    fn bind(listeners: &[Listener]) -> Result<Self> {
-        let web = |listener: &&Listener| listener.scheme() == Scheme::Http;
-        let first = listeners
-            .iter()
-            .find(web)
-            .or(listeners.first())
-            .and_then(Listener::address);
-        let name = match first {
-            Some(address) if address.ip() == Ipv4Addr::LOCALHOST => address.port().to_string(),
-            Some(address) => address.to_string(),
-            None => "0".to_owned(),
-        };
-        let path = runtime_dir::socket(&runtime_dir::open()?, &name)?;
-        // What lies there was left by a server that was killed: its address is ours now.
-        let _ = std::fs::remove_file(&path);
-        let listener = UnixListener::bind(&path)
-            .with_context(|| format!("listening on {}", path.display()))?;
-        Ok(Self { listener, path })
-    }
-}
-
-impl Drop for Socket {
+impl Drop for Files {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        for path in &self.0 {
+            let _ = std::fs::remove_file(path);
+        }
     }
+}
+
+/// The command line's way in. Named by the first listener's address unless it has a name, which no other server can
+/// have at the same time.
+fn command_line(
+    name: Option<&str>,
+    config: &Config,
+    listeners: &[Listener],
+    files: &mut Files,
+) -> Result<Listener> {
+    let is_web = |listener: &&Listener| {
+        let rules = listener
+            .index()
+            .and_then(|index| config.listeners.get(index));
+        rules.is_some_and(|rules| rules.url.scheme == Scheme::Http) && listener.address().is_some()
+    };
+    let with_address = |listener: &&Listener| listener.address().is_some();
+    let first = listeners
+        .iter()
+        .find(is_web)
+        .or(listeners.iter().find(with_address))
+        .and_then(Listener::address);
+    let of_address = || first.map_or_else(|| std::process::id().to_string(), runtime_dir::name_of);
+    let name = name.map_or_else(of_address, str::to_owned);
+    let path = runtime_dir::socket(&runtime_dir::open()?, &name)?;
+    if let Ok(stream) = std::os::unix::net::UnixStream::connect(&path) {
+        drop(stream);
+        anyhow::bail!("a server called {name:?} is running: end it, or choose another --name");
+    }
+    // What lies there was left by a server that was killed.
+    let _ = std::fs::remove_file(&path);
+    let socket =
+        UnixListener::bind(&path).with_context(|| format!("listening on {}", path.display()))?;
+    files.0.push(path);
+    Ok(Listener::command_line(socket))
 }

@@ -2,16 +2,25 @@
 //!
 //! It adopts what an earlier server left, serves every listener on the workers, and goes when it is told to.
 
-use crate::config::{Config, MAX_SESSIONS};
-use crate::listener::{self, Listener, Scheme};
+use crate::config::Config;
+use crate::config::file::{self, Log, LogFormat};
+use crate::config::runtime;
+use crate::listener::{self, At, ListenUrl, Listener, Scheme};
+use crate::logging;
+use crate::programs::Programs;
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_model::Role;
 use anywire_process::supervisor::client::{self, Orphan};
 use anywire_process::supervisor::{Adopted, Supervised, Vault};
-use anywire_session::{Registry, Settings};
+use anywire_session::{Lag, Policy, Registry, Settings, SizePolicy};
 use anywire_wire::admit::Options;
-use anywire_wire::{Admission, Context, Listener as Rules, Target};
+use anywire_wire::framed;
+use anywire_wire::{
+    Admission, Compression, Context, Listener as Rules, Metrics, Protocol, Stderr, Target,
+};
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,8 +34,39 @@ pub(crate) const COMMAND: &str = "__server";
 /// How long clients may take to hear of the end.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How the supervisor starts a server: before it has heard the configuration it may have something to log.
+pub(crate) fn command(log: &Log) -> Vec<OsString> {
+    let mut command = vec![COMMAND.into()];
+    if log.format == LogFormat::Json {
+        command.push("--json".into());
+    }
+    command.extend(
+        log.level
+            .iter()
+            .map(|level| format!("--level={level}").into()),
+    );
+    command
+}
+
+/// Options of a server.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServerArgs {
+    /// Log as JSON
+    #[arg(long)]
+    json: bool,
+    /// What is logged
+    #[arg(long)]
+    level: Option<String>,
+}
+
 /// Runs the server of the supervisor at the other end of standard input.
-pub(crate) fn run() -> Result<ExitCode> {
+pub(crate) fn run(args: ServerArgs) -> Result<ExitCode> {
+    let format = if args.json {
+        LogFormat::Json
+    } else {
+        LogFormat::Text
+    };
+    logging::start(format, args.level.as_deref());
     let socket = take_stdin().context("taking the supervisor's socket")?;
     let runtime = workers::runtime().context("starting the runtime")?;
     let workers = Workers::start(workers::count()).context("starting the workers")?;
@@ -53,44 +93,48 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
         orphans,
     } = client::adopt(socket).context("adopting what the supervisor holds")?;
     let config: Config = serde_json::from_str(&config).context("reading the configuration")?;
-    let settings = Settings {
-        services: config.policies(),
-        max_sessions: MAX_SESSIONS,
-    };
-    let registry = Registry::new(spawn.clone(), settings);
+    let programs = Arc::new(Programs::new(spawn.clone(), &config));
+    let registry = Registry::new(programs, settings(&config));
     adopt(&registry, orphans, &workers.handles());
     let listeners: Vec<Listener> = listeners
         .into_iter()
         .map(|(name, fd)| Listener::from_parts(&name, fd))
         .collect::<Result<_>>()?;
-    let admission = Arc::new(admission(&listeners, vault));
-    let context = Context {
-        registry: registry.clone(),
-        admission: admission.clone(),
-        listener: Rules {
-            auth: config.auth,
-            default_role: Role::Owner,
-            ..Rules::new(Target::New {
-                service: config.service,
-            })
-        },
-    };
+    let admission = Arc::new(admission(&listeners, &config, vault));
+    for (name, service) in &config.services {
+        registry.describe(name, service.io);
+    }
+    let metrics = Arc::<Metrics>::default();
     if epoch == 1 {
-        announce(&listeners, &admission, config.auth);
+        announce(&listeners, &admission, &config);
     }
     spawn.ready().await.context("telling the supervisor")?;
     let shutdown = CancellationToken::new();
     let mut wires = JoinSet::new();
     for listener in listeners {
-        let serving = anywire_wire::serve(
-            listener.into_bound(),
-            context.clone(),
+        let rules = listener
+            .index()
+            .and_then(|index| config.listeners.get(index));
+        let context = Context {
+            registry: registry.clone(),
+            admission: admission.clone(),
+            metrics: metrics.clone(),
+            listener: rules.map_or_else(|| command_line_rules(&config), listener_rules),
+        };
+        let protocol = match rules {
+            Some(rules) => listener::protocol(&rules.url)?,
+            None => Protocol::Http,
+        };
+        let bound = listener.into_bound(protocol);
+        wires.spawn(anywire_wire::serve(
+            bound,
+            context,
             workers.handles(),
             shutdown.clone(),
-        );
-        wires.spawn(serving);
+        ));
     }
-    live(&spawn, &registry).await;
+    metrics.set_ready(true);
+    live(&spawn, &registry, &metrics).await;
     shutdown.cancel();
     wires.join_all().await;
     Ok(())
@@ -107,8 +151,8 @@ fn adopt(registry: &Registry, orphans: Vec<Orphan>, workers: &[Handle]) {
     }
 }
 
-fn admission(listeners: &[Listener], vault: Vault) -> Admission {
-    let hosts = listener::hosts(listeners);
+fn admission(listeners: &[Listener], config: &Config, vault: Vault) -> Admission {
+    let hosts = listener::hosts(listeners, &config.listeners, &config.auth.hosts);
     let kept = vault.load();
     Admission::new(Options {
         hosts,
@@ -117,29 +161,119 @@ fn admission(listeners: &[Listener], vault: Vault) -> Admission {
     })
 }
 
+/// What the registry needs to know of a configuration.
+pub(crate) fn settings(config: &Config) -> Settings {
+    let policies = config.services.iter();
+    Settings {
+        services: policies
+            .map(|(name, service)| (name.clone(), Arc::new(policy(service))))
+            .collect(),
+        max_sessions: config.limits.sessions,
+    }
+}
+
+fn policy(service: &runtime::Service) -> Policy {
+    Policy {
+        ttl: service.ttl.duration(),
+        never_attached: service.never_attached.duration(),
+        idle: service.idle.limit(),
+        max_life: service.max_life.limit(),
+        size: match service.size_policy {
+            file::SizePolicy::Owner => SizePolicy::Owner,
+            file::SizePolicy::Smallest => SizePolicy::Smallest,
+            file::SizePolicy::Largest => SizePolicy::Largest,
+            file::SizePolicy::LastActive => SizePolicy::LastActive,
+            file::SizePolicy::Fixed => SizePolicy::Fixed,
+        },
+        lag: match service.lag {
+            file::Lag::Resync => Lag::Resync,
+            file::Lag::Drop => Lag::Drop,
+            file::Lag::Disconnect => Lag::Disconnect,
+        },
+        max_sessions: service.max_sessions.unwrap_or(usize::MAX),
+    }
+}
+
+/// The rules of a listener as the wire knows them.
+pub(crate) fn listener_rules(rules: &runtime::Listener) -> Rules {
+    let service = rules.service.clone();
+    Rules {
+        target: match &rules.session {
+            runtime::Target::New => Target::New { service },
+            runtime::Target::Lobby => Target::Lobby { service },
+            runtime::Target::Named(name) => Target::Named {
+                name: name.clone(),
+                service,
+            },
+        },
+        default_role: rules.role,
+        auth: rules.auth,
+        stderr: match rules.stderr {
+            file::Stderr::Merge => Stderr::Merge,
+            file::Stderr::Drop => Stderr::Drop,
+        },
+        compression: Compression::Auto,
+        max_connections: rules.max_connections,
+        max_per_address: rules.max_per_address,
+        framed: framed::Settings::default(),
+        observer: None,
+    }
+}
+
+/// Of the command line's way in: whoever can open its socket owns everything.
+fn command_line_rules(config: &Config) -> Rules {
+    Rules {
+        default_role: Role::Owner,
+        ..Rules::new(Target::New {
+            service: config.default_service.clone(),
+        })
+    }
+}
+
+/// Where a listener is reached: as it was written, with the real port.
+pub(crate) fn listener_url(listener: &Listener, rules: &runtime::Listener) -> ListenUrl {
+    match listener.address() {
+        Some(address) => rules.url.with_port(address.port()),
+        None => rules.url.clone(),
+    }
+}
+
 /// One line for each listener, for people and for scripts.
-fn announce(listeners: &[Listener], admission: &Admission, auth: bool) {
+fn announce(listeners: &[Listener], admission: &Admission, config: &Config) {
+    let mut told = HashSet::new();
     for listener in listeners {
-        match listener.scheme() {
-            Scheme::Http if auth => {
-                println!("{listener}#code={}", admission.start_code());
-            }
-            Scheme::Http | Scheme::Tcp | Scheme::Framed => println!("{listener}"),
-            Scheme::Unix => {}
+        let Some(index) = listener.index() else {
+            continue;
+        };
+        let Some(rules) = config.listeners.get(index) else {
+            continue;
+        };
+        // localhost has two sockets and one line.
+        if !told.insert(index) {
+            continue;
+        }
+        let url = listener_url(listener, rules);
+        let web = rules.url.scheme == Scheme::Http && !matches!(rules.url.at, At::Path(_));
+        if web && rules.auth {
+            println!("{url}#code={}", admission.start_code());
+        } else {
+            println!("{url}");
         }
     }
 }
 
 /// Until the supervisor says stop and all programs have ended, or it is gone: then the programs are lost.
-async fn live(spawn: &Supervised, registry: &Registry) {
+async fn live(spawn: &Supervised, registry: &Registry, metrics: &Metrics) {
     let stopped = spawn.stopped();
     let ended = async {
         stopped.cancelled().await;
+        metrics.set_ready(false);
         // The supervisor ends the programs; their last words and reasons still go out.
         registry.all_ended().await;
     };
     tokio::select! {
         heard = spawn.listen() => {
+            metrics.set_ready(false);
             if let Err(error) = heard {
                 tracing::error!(%error, "hearing the supervisor");
             }

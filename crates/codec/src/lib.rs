@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`websocket`] cuts a byte stream into messages, [`dialect`] gives messages a meaning, [`framed`] is
 //! length-prefixed messages with a JSON header, [`query`] knows the questions that a program asks of its terminal and
-//! the answers that terminals send back.
+//! the answers that terminals send back, [`telnet`] is the protocol of that name.
 //!
 //! Each parser has one entry point that takes bytes and never panics, which is what the property tests here and the
 //! fuzz targets call.
@@ -10,4 +10,5 @@
 pub mod dialect;
 pub mod framed;
 pub mod query;
+pub mod telnet;
 pub mod websocket;

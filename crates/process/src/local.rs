@@ -65,7 +65,7 @@ impl Local {
         let log =
             Arc::new(Ring::open(memory.as_fd(), order.size).map_err(system("mapping the log"))?);
         let launched = launch::launch(recipe, order.id, order.size, None)?;
-        let pid = launched.child.id().cast_signed();
+        let pid = launched.pid.as_raw_nonzero().get();
         let is_pty = matches!(launched.ends, Ends::Pty(_));
         let io = if is_pty { Io::Pty } else { Io::Pipe };
         let program = Program::new(

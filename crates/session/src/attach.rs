@@ -20,6 +20,8 @@ pub enum Start {
     Oldest,
     /// Exactly this offset if it is still there, else as `Screen`.
     Since(Offset),
+    /// Exactly this offset, or the oldest byte kept if it is gone. Never a keyframe.
+    Bytes(Offset),
     /// What is written from now on.
     Now,
 }
@@ -45,8 +47,8 @@ pub struct Attach {
     pub role: Role,
     /// Where it begins.
     pub start: Start,
-    /// What happens when it is slow.
-    pub lag: Lag,
+    /// What happens when it is slow; by default a writer may slow the program, and the service decides for others.
+    pub lag: Option<Lag>,
     /// The client's window, if it has one.
     pub size: Option<Size>,
     /// The client's name for counting its input across connections.
@@ -326,6 +328,9 @@ impl Attachment {
             return None;
         }
         let lag = self.session.0.lag(self.key);
+        if let Some(home) = self.session.0.home.upgrade() {
+            home.counters.lagged(lag);
+        }
         let has_screen = self.session.0.running.io == Io::Pty;
         Some(match lag {
             Lag::Disconnect => Output::Closed(CloseReason::Lagged),

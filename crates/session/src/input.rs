@@ -10,6 +10,7 @@ use anywire_codec::query::ReplyFilter;
 use anywire_model::Io;
 use anywire_process::ring::InputCount;
 use anywire_process::{InputError, Running};
+use memchr::memmem;
 
 /// Clients whose counts are remembered; of more, the one that gave input longest ago is forgotten.
 const REMEMBERED: usize = 1024;
@@ -156,12 +157,53 @@ impl Inner {
         if let Some(size) = state.seats.typed(key) {
             self.set_size(state, size);
         }
+        Self::active(state);
         self.open_gate(state);
         match self.running.control.input(bytes) {
-            Ok(given) => Ok(given),
+            Ok(given) => {
+                self.note_paste(state, key, &bytes[..given]);
+                Ok(given)
+            }
             Err(InputError::Full) => Ok(0),
             Err(InputError::Closed) => Err(Refused::InputClosed),
         }
+    }
+}
+
+/// Around what is pasted, for a program that has asked for it.
+const PASTE_BEGINS: &[u8] = b"\x1b[200~";
+const PASTE_ENDS: &[u8] = b"\x1b[201~";
+
+impl Inner {
+    /// Keeps track of a paste that has begun and not ended, also for a successor.
+    fn note_paste(&self, state: &mut State, key: u64, given: &[u8]) {
+        if self.running.io != Io::Pty || memchr::memchr(0x1b, given).is_none() {
+            return;
+        }
+        let begins = memmem::rfind(given, PASTE_BEGINS);
+        let ends = memmem::rfind(given, PASTE_ENDS);
+        let paste = match (begins, ends) {
+            (None, None) => return,
+            (begins, ends) => (begins > ends).then_some(key),
+        };
+        let changed = paste.is_some() != state.paste.is_some();
+        state.paste = paste;
+        if changed {
+            self.save_page_of(state);
+        }
+    }
+
+    /// Ends a paste whose client is gone: the program would take all that is typed for text. Returns whether there was
+    /// one.
+    pub(crate) fn end_cut_paste(&self, state: &mut State) -> bool {
+        let gone = state
+            .paste
+            .is_some_and(|key| state.seats.get(key).is_none());
+        if gone && self.running.control.input(PASTE_ENDS).is_ok() {
+            state.paste = None;
+            return true;
+        }
+        false
     }
 }
 

@@ -8,13 +8,18 @@ use crate::screen::Screen;
 use anywire_model::{MarkKind, Offset, Size};
 use anywire_process::ring::{CHECKPOINT_MAX, Checkpoint, MARKS_MAX, Ring};
 use parking_lot::Mutex;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
-/// Bytes drawn before others get their turn.
+/// Bytes drawn before others get their turn, on a screen of usual size.
 const SLICE: usize = 64 << 10;
+/// Cells of a screen of usual size. A few bytes can change every cell, so a larger screen gets smaller slices.
+const USUAL: usize = 8000;
+/// The least, for the largest screen.
+const SLICE_MIN: usize = 1 << 10;
 /// Bytes of a keyframe: beyond it attributes are left out, then rows.
 const KEYFRAME_MAX: usize = 4 << 20;
 /// How long the screen is kept without work.
@@ -162,16 +167,14 @@ impl Drawing {
         while self.offset < target {
             let until = self.resizes().min(target);
             slice.clear();
-            let want = usize::try_from(until - self.offset)
-                .unwrap_or(SLICE)
-                .min(SLICE);
+            let left = usize::try_from(until - self.offset).unwrap_or(usize::MAX);
+            let want = left.min(self.slice());
             if self.log.read(self.offset, want, &mut slice).is_err() {
                 // Only without a place for checkpoints can the ring have overtaken us.
                 self.restart();
                 continue;
             }
-            let taken = self.screen.advance(&slice);
-            self.offset += taken as u64;
+            let taken = self.draw(&slice);
             if taken == 0 && !self.widen(&mut slice, until) {
                 return;
             }
@@ -180,6 +183,30 @@ impl Drawing {
             }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Bytes of a slice on this screen.
+    fn slice(&self) -> usize {
+        let size = self.screen.size();
+        let cells = usize::from(size.cols) * usize::from(size.rows);
+        (SLICE * USUAL / cells.max(1)).clamp(SLICE_MIN, SLICE)
+    }
+
+    /// Draws what the screen takes of `bytes`; returns how much that was.
+    fn draw(&mut self, bytes: &[u8]) -> usize {
+        let screen = &mut self.screen;
+        let drawn = catch_unwind(AssertUnwindSafe(|| screen.advance(bytes)));
+        let taken = drawn.unwrap_or_else(|_| {
+            // A blank screen that the program draws on is better than none for ever.
+            tracing::error!(
+                offset = self.offset,
+                "drawing failed, the screen starts anew"
+            );
+            self.screen = Screen::new(self.screen.size());
+            bytes.len()
+        });
+        self.offset += taken as u64;
+        taken
     }
 
     /// A sequence did not end within the slice. Offers the screen everything up to `until`; returns whether that
@@ -195,9 +222,7 @@ impl Drawing {
             {
                 return false;
             }
-            let taken = self.screen.advance(slice);
-            self.offset += taken as u64;
-            return taken > 0;
+            return self.draw(slice) > 0;
         }
         match self.log.mark(self.marks) {
             Some(mark) if mark.offset <= until => {
@@ -259,5 +284,35 @@ impl Drawing {
             }
         }
         house.checkpointed(self.stored);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_that_breaks_the_drawing_costs_the_picture_and_not_the_session() {
+        let log = Arc::new(Ring::heap(Size::DEFAULT, 1 << 16, 1 << 16));
+        let mut drawing = Drawing::begin(log);
+        assert_eq!(drawing.draw(b"before"), 6);
+        assert_eq!(
+            drawing.draw(crate::screen::BREAKS),
+            crate::screen::BREAKS.len()
+        );
+        assert_eq!(drawing.draw(b"after"), 5);
+        let picture = drawing.keyframe().dump;
+        let has = |text: &[u8]| picture.windows(text.len()).any(|window| window == text);
+        assert!(has(b"after") && !has(b"before"));
+    }
+
+    #[test]
+    fn a_large_screen_gets_small_slices() {
+        let slice = |size| {
+            let log = Arc::new(Ring::heap(size, 1 << 16, 1 << 16));
+            Drawing::begin(log).slice()
+        };
+        assert_eq!(slice(Size::DEFAULT), SLICE);
+        assert!((SLICE_MIN..2 * SLICE_MIN).contains(&slice(Size::MAX)));
     }
 }

@@ -4,17 +4,25 @@
 //! [`Output`] out. It never sees a process.
 //!
 //! Reading order: [`registry`] is all sessions, `session` one of them and its rules about who may do what, [`attach`]
-//! one viewer's cursor, `keeper` the task that draws a screen when somebody needs one, [`screen`] the drawing itself.
+//! one viewer's cursor, [`visit`] what may be done without one, `keeper` the task that draws a screen when somebody needs one, [`screen`] the drawing itself.
 
 pub mod attach;
+pub mod counters;
 mod input;
 mod keeper;
+pub mod policy;
 pub mod registry;
 pub mod screen;
 mod seats;
 mod session;
 mod sweep;
+mod title;
+mod unattended;
+pub mod visit;
 
 pub use attach::{Applied, Attach, AttachError, Attachment, Lag, Output, Refused, Start, Welcome};
-pub use registry::{Create, CreateError, Policy, Registry, Settings};
+pub use counters::Counters;
+pub use policy::{Policy, SizePolicy};
+pub use registry::{Create, CreateError, Registry, RenameError, Service, Settings};
+pub use screen::Picture;
 pub use session::{Session, SessionInfo};

@@ -1,39 +1,25 @@
 //! All sessions of this node.
 
+use crate::counters::Counters;
+use crate::policy::Policy;
 use crate::session::{Session, SessionInfo};
-use anywire_model::{SessionId, Size};
+use anywire_model::{Io, Role, SessionId, Size};
 use anywire_process::{Order, Running, Spawn, SpawnError};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
-/// How long a client that counts its input may be away, whatever the service says.
-const RESUME: Duration = Duration::from_secs(60);
 /// Letters of a name.
 const NAME_MAX: usize = 64;
-
-/// How sessions of a service live.
-#[derive(Clone, Copy, Debug)]
-pub struct Policy {
-    /// How long a session without attachments lives.
-    pub ttl: Duration,
-}
-
-impl Policy {
-    /// As `ttl`, for a session whose last client is able to come back.
-    pub(crate) fn resumable_ttl(self) -> Duration {
-        self.ttl.max(RESUME)
-    }
-}
 
 /// What the registry needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The services, by name.
-    pub services: BTreeMap<String, Policy>,
+    pub services: BTreeMap<String, Arc<Policy>>,
     /// The most sessions there may be.
     pub max_sessions: usize,
 }
@@ -63,9 +49,36 @@ pub enum CreateError {
     /// As many sessions exist as may exist.
     #[error("{0} sessions exist, the most there may be; end one first")]
     Busy(usize),
+    /// As many sessions of the service exist as may exist.
+    #[error("{0} sessions of this service exist, the most there may be; end one first")]
+    ServiceBusy(usize),
     /// The program did not start.
     #[error("starting the program: {0}")]
     Spawn(#[from] SpawnError),
+}
+
+/// Why a session was not renamed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RenameError {
+    /// The role does not allow it.
+    #[error("only an owner may rename a session")]
+    Role,
+    /// The name is taken.
+    #[error("a session called {0:?} exists")]
+    NameTaken(String),
+    /// The name has letters that are not for names.
+    #[error("{0:?} cannot be a name: 1 to 64 letters, digits, '-', '_' and '.'")]
+    BadName(String),
+}
+
+/// A service, as clients see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// What carries the bytes of its programs, as far as it is known.
+    pub io: Option<Io>,
 }
 
 /// What a new server must know of an old one's session; lies in the session's memory.
@@ -75,6 +88,9 @@ pub(crate) struct Page {
     /// Somebody has taken all of the output and the end.
     #[serde(default)]
     pub(crate) told: bool,
+    /// Somebody is in the middle of a paste.
+    #[serde(default)]
+    pub(crate) pasting: bool,
 }
 
 /// All sessions of this node. A cheap handle.
@@ -84,8 +100,10 @@ pub struct Registry(pub(crate) Arc<Table>);
 #[derive(Debug)]
 pub(crate) struct Table {
     spawn: Arc<dyn Spawn>,
-    settings: Settings,
+    settings: RwLock<Settings>,
+    ios: Mutex<BTreeMap<String, Io>>,
     sessions: Mutex<Sessions>,
+    pub(crate) counters: Counters,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -95,6 +113,8 @@ struct Sessions {
     /// Names in use, those of sessions that are being started included.
     by_name: HashMap<String, SessionId>,
     numbers: HashMap<String, u64>,
+    /// How many there are of each service, those that are being started included.
+    counts: HashMap<String, usize>,
 }
 
 impl Registry {
@@ -103,8 +123,10 @@ impl Registry {
     pub fn new(spawn: Arc<dyn Spawn>, settings: Settings) -> Self {
         Self(Arc::new(Table {
             spawn,
-            settings,
+            settings: RwLock::new(settings),
+            ios: Mutex::default(),
             sessions: Mutex::default(),
+            counters: Counters::default(),
             tasks: TaskTracker::new(),
         }))
     }
@@ -115,10 +137,10 @@ impl Registry {
     /// See [`CreateError`]; then there is no session.
     pub async fn create(&self, service: &str, options: Create) -> Result<Session, CreateError> {
         let table = &self.0;
-        let policy = table.settings.services.get(service);
-        let policy = *policy.ok_or_else(|| CreateError::NoService(service.to_owned()))?;
+        let policy = table.policy(service);
+        let policy = policy.ok_or_else(|| CreateError::NoService(service.to_owned()))?;
         let id = SessionId::random();
-        let reserved = table.reserve(id, service, options.name)?;
+        let reserved = table.reserve(id, service, &policy, options.name)?;
         let order = Order {
             id,
             service: service.to_owned(),
@@ -129,11 +151,70 @@ impl Registry {
         let page = Page {
             name: reserved.keep(),
             told: false,
+            pasting: false,
         };
         let session = Session::new(running, page, policy, false, table);
         session.0.save_page();
+        table.counters.started();
         table.sessions.lock().by_id.insert(id, session.clone());
         Ok(session)
+    }
+
+    /// Says what carries the bytes of a service's programs, for lists.
+    pub fn describe(&self, service: &str, io: Io) {
+        self.0.ios.lock().insert(service.to_owned(), io);
+    }
+
+    /// The services that sessions can be made from, by name.
+    #[must_use]
+    pub fn services(&self) -> Vec<Service> {
+        let ios = self.0.ios.lock();
+        let settings = self.0.settings.read();
+        let services = settings.services.keys();
+        services
+            .map(|name| Service {
+                name: name.clone(),
+                io: ios.get(name).copied(),
+            })
+            .collect()
+    }
+
+    /// What was counted since this server began.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    /// Gives a session another name, which a new server will know too.
+    ///
+    /// # Errors
+    /// See [`RenameError`]; then it keeps its name.
+    pub fn rename(&self, session: &Session, role: Role, name: String) -> Result<(), RenameError> {
+        if !role.may_own() {
+            return Err(RenameError::Role);
+        }
+        let name = checked(name).map_err(RenameError::BadName)?;
+        {
+            let mut sessions = self.0.sessions.lock();
+            let id = session.id();
+            match sessions.by_name.get(&name) {
+                Some(holder) if *holder == id => return Ok(()),
+                Some(_) => return Err(RenameError::NameTaken(name)),
+                None => {}
+            }
+            let mut current = session.0.name.lock();
+            if sessions.by_name.get(current.as_ref()) == Some(&id) {
+                sessions.by_name.remove(current.as_ref());
+            }
+            *current = name.as_str().into();
+            // A session that was forgotten meanwhile has no name to keep.
+            if sessions.by_id.contains_key(&id) {
+                sessions.by_name.insert(name, id);
+            }
+        }
+        session.0.save_page();
+        session.0.visited();
+        Ok(())
     }
 
     /// Takes over a program that an earlier server started.
@@ -144,15 +225,17 @@ impl Registry {
         let page = page.unwrap_or_else(|| Page {
             name: running.id.short(),
             told: false,
+            pasting: false,
         });
+        table.counters.adopted();
         let name = page.name.clone();
-        let policy = table.settings.services.get(&running.service).copied();
-        let policy = policy.unwrap_or(Policy {
-            ttl: Duration::ZERO,
-        });
-        let id = running.id;
+        // A service that is gone from the configuration ends with its last client.
+        let policy = table.policy(&running.service);
+        let policy = policy.unwrap_or_else(|| Arc::new(Policy::new(Duration::ZERO)));
+        let (id, service) = (running.id, running.service.clone());
         let session = Session::new(running, page, policy, true, table);
         let mut sessions = table.sessions.lock();
+        *sessions.counts.entry(service).or_default() += 1;
         sessions.by_name.insert(name, id);
         sessions.by_id.insert(id, session.clone());
         session
@@ -167,6 +250,11 @@ impl Registry {
             .ok()
             .or_else(|| sessions.by_name.get(key).copied())?;
         sessions.by_id.get(&id).cloned()
+    }
+
+    /// Replaces the rules for sessions to come; those that live keep theirs.
+    pub fn set_settings(&self, settings: Settings) {
+        *self.0.settings.write() = settings;
     }
 
     /// All sessions, oldest first.
@@ -184,26 +272,38 @@ impl Registry {
 }
 
 impl Table {
+    fn policy(&self, service: &str) -> Option<Arc<Policy>> {
+        self.settings.read().services.get(service).cloned()
+    }
+
     fn reserve(
         self: &Arc<Self>,
         id: SessionId,
         service: &str,
+        policy: &Policy,
         name: Option<String>,
     ) -> Result<Reserved, CreateError> {
+        let max_sessions = self.settings.read().max_sessions;
         let mut sessions = self.sessions.lock();
-        if sessions.by_name.len() >= self.settings.max_sessions {
-            return Err(CreateError::Busy(self.settings.max_sessions));
+        if sessions.by_name.len() >= max_sessions {
+            return Err(CreateError::Busy(max_sessions));
+        }
+        let count = sessions.counts.get(service).copied().unwrap_or_default();
+        if count >= policy.max_sessions {
+            return Err(CreateError::ServiceBusy(policy.max_sessions));
         }
         let name = match name {
-            Some(name) => checked(name)?,
+            Some(name) => checked(name).map_err(CreateError::BadName)?,
             None => sessions.fresh_name(service),
         };
         if sessions.by_name.contains_key(&name) {
             return Err(CreateError::NameTaken(name));
         }
         sessions.by_name.insert(name.clone(), id);
+        *sessions.counts.entry(service.to_owned()).or_default() += 1;
         Ok(Reserved {
             name,
+            service: service.to_owned(),
             id,
             table: Some(self.clone()),
         })
@@ -216,9 +316,7 @@ impl Table {
             let Some(session) = sessions.by_id.remove(&id) else {
                 return;
             };
-            if sessions.by_name.get(session.name()) == Some(&id) {
-                sessions.by_name.remove(session.name());
-            }
+            sessions.release(&session.name(), &session.0.running.service, id);
             session
         };
         session.0.running.control.forget();
@@ -226,6 +324,16 @@ impl Table {
 }
 
 impl Sessions {
+    /// Gives a name back, and a place among the sessions of a service.
+    fn release(&mut self, name: &str, service: &str, id: SessionId) {
+        if self.by_name.get(name) == Some(&id) {
+            self.by_name.remove(name);
+        }
+        if let Some(count) = self.counts.get_mut(service) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     fn fresh_name(&mut self, service: &str) -> String {
         loop {
             let number = self.numbers.entry(service.to_owned()).or_insert(0);
@@ -238,20 +346,22 @@ impl Sessions {
     }
 }
 
-fn checked(name: String) -> Result<String, CreateError> {
+/// The name if it can be one, else its beginning.
+fn checked(name: String) -> Result<String, String> {
     let good = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     let len = name.chars().count();
     if (1..=NAME_MAX).contains(&len) && name.chars().all(good) && name.parse::<SessionId>().is_err()
     {
         Ok(name)
     } else {
-        Err(CreateError::BadName(name.chars().take(NAME_MAX).collect()))
+        Err(name.chars().take(NAME_MAX).collect())
     }
 }
 
 /// A name that is taken until it is kept or dropped.
 struct Reserved {
     name: String,
+    service: String,
     id: SessionId,
     table: Option<Arc<Table>>,
 }
@@ -267,9 +377,7 @@ impl Drop for Reserved {
     fn drop(&mut self) {
         if let Some(table) = &self.table {
             let mut sessions = table.sessions.lock();
-            if sessions.by_name.get(&self.name) == Some(&self.id) {
-                sessions.by_name.remove(&self.name);
-            }
+            sessions.release(&self.name, &self.service, self.id);
         }
     }
 }

@@ -2,7 +2,9 @@
 //! is the terminal's) and *responder* (who answers the program's questions to its terminal).
 
 use crate::attach::Lag;
+use crate::policy::SizePolicy;
 use anywire_model::{Offset, Role, Size};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -15,6 +17,7 @@ const PACE_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) key: u64,
+    pub(crate) principal: Arc<str>,
     pub(crate) role: Role,
     pub(crate) lag: Lag,
     pub(crate) answers: bool,
@@ -25,6 +28,17 @@ pub(crate) struct Seat {
     pub(crate) behind_since: Option<Instant>,
 }
 
+impl Seat {
+    /// Whether this window has a say in the terminal's size.
+    fn sizes(&self, policy: SizePolicy) -> bool {
+        match policy {
+            SizePolicy::Fixed => false,
+            SizePolicy::Owner => self.role.may_own(),
+            _ => self.role.may_write(),
+        }
+    }
+}
+
 /// All attachments of a session, in the order in which they came.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
@@ -32,9 +46,20 @@ pub(crate) struct Seats {
     next_key: u64,
     pacer: Option<u64>,
     sizer: Option<u64>,
+    size_policy: SizePolicy,
+    /// What becomes of a pacer that does not pace.
+    lag: Lag,
 }
 
 impl Seats {
+    pub(crate) fn new(size_policy: SizePolicy, lag: Lag) -> Self {
+        Self {
+            size_policy,
+            lag,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.seats.len()
     }
@@ -44,14 +69,39 @@ impl Seats {
         self.next_key += 1;
         let key = self.next_key;
         seat.key = key;
-        let size = seat.size.filter(|_| seat.role.may_write());
         // Most sessions have one attachment: no room for three more that never come.
         self.seats.reserve_exact(1);
         self.seats.push(seat);
-        if size.is_some() {
+        (key, self.in_charge(key))
+    }
+
+    /// Somebody came, resized or typed. Returns the size that the terminal has to take.
+    fn in_charge(&mut self, key: u64) -> Option<Size> {
+        let policy = self.size_policy;
+        let seat = self.get(key).filter(|seat| seat.sizes(policy))?;
+        if seat.size.is_some() {
             self.sizer = Some(key);
         }
-        (key, size)
+        self.size()
+    }
+
+    /// The size that the terminal has to take, if anybody has a say in it.
+    fn size(&self) -> Option<Size> {
+        let policy = self.size_policy;
+        let sizes = self.seats.iter().filter(|seat| seat.sizes(policy));
+        let sizes = sizes.filter_map(|seat| seat.size);
+        let fold = |pick: fn(u16, u16) -> u16| {
+            move |a: Size, b: Size| Size {
+                cols: pick(a.cols, b.cols),
+                rows: pick(a.rows, b.rows),
+            }
+        };
+        match policy {
+            SizePolicy::Smallest => sizes.reduce(fold(u16::min)),
+            SizePolicy::Largest => sizes.reduce(fold(u16::max)),
+            SizePolicy::Fixed => None,
+            SizePolicy::LastActive | SizePolicy::Owner => self.get(self.sizer?)?.size,
+        }
     }
 
     /// Somebody leaves. Returns the size that the terminal has to take, if the sizer left.
@@ -61,16 +111,19 @@ impl Seats {
         if self.pacer == Some(key) {
             self.pacer = None;
         }
-        if self.sizer != Some(key) {
-            return None;
+        if self.sizer == Some(key) {
+            let policy = self.size_policy;
+            let mut heirs = self.seats.iter().rev();
+            let heir = heirs.find(|seat| seat.sizes(policy) && seat.size.is_some());
+            self.sizer = heir.map(|seat| seat.key);
         }
-        let heir = self
-            .seats
-            .iter()
-            .rev()
-            .find(|seat| seat.role.may_write() && seat.size.is_some());
-        self.sizer = heir.map(|seat| seat.key);
-        heir.and_then(|seat| seat.size)
+        self.size()
+    }
+
+    /// The name of who sits there.
+    pub(crate) fn principal(&self, key: u64) -> String {
+        self.get(key)
+            .map_or_else(String::new, |seat| seat.principal.as_ref().to_owned())
     }
 
     pub(crate) fn get(&self, key: u64) -> Option<&Seat> {
@@ -87,9 +140,7 @@ impl Seats {
         if self.sizer == Some(key) {
             return None;
         }
-        let size = self.get(key)?.size?;
-        self.sizer = Some(key);
-        Some(size)
+        self.in_charge(key)
     }
 
     /// Somebody is back who gave input before: it paces again, unless somebody else has begun to.
@@ -99,13 +150,8 @@ impl Seats {
 
     /// Somebody's window changed. Returns a size to take.
     pub(crate) fn resized(&mut self, key: u64, size: Size) -> Option<Size> {
-        let seat = self.get_mut(key)?;
-        seat.size = Some(size);
-        if !seat.role.may_write() {
-            return None;
-        }
-        self.sizer = Some(key);
-        Some(size)
+        self.get_mut(key)?.size = Some(size);
+        self.in_charge(key)
     }
 
     /// Somebody took output up to `cursor`.
@@ -127,6 +173,7 @@ impl Seats {
     /// A pacer that has not taken a byte for too long, though there were some, becomes a mere viewer of its lag.
     /// Returns whether that happened.
     pub(crate) fn lose_patience(&mut self, head: Offset) -> bool {
+        let lag = self.lag;
         let Some(seat) = self.pacer.and_then(|key| self.get_mut(key)) else {
             return false;
         };
@@ -137,7 +184,7 @@ impl Seats {
         let since = seat.behind_since.get_or_insert_with(Instant::now);
         let stuck = since.elapsed() >= PACE_PATIENCE;
         if stuck {
-            seat.lag = Lag::Resync;
+            seat.lag = lag;
         }
         stuck
     }
@@ -176,6 +223,7 @@ mod tests {
     fn seat(role: Role, size: Option<Size>) -> Seat {
         Seat {
             key: 0,
+            principal: "somebody".into(),
             role,
             lag: Lag::Block,
             answers: true,
@@ -219,5 +267,25 @@ mod tests {
         assert_eq!(seats.resized(viewer, LARGE), None);
         assert_eq!(seats.responder(), None);
         assert_eq!(seats.slowest(), Some(0));
+    }
+
+    #[test]
+    fn whose_window_counts_is_a_policy() {
+        let wide = Size { cols: 90, rows: 5 };
+        let sizes = |policy, role| {
+            let mut seats = Seats::new(policy, Lag::Resync);
+            seats.join(seat(Role::Owner, Some(SMALL)));
+            seats.join(seat(Role::Viewer, Some(LARGE)));
+            let (last, size) = seats.join(seat(role, Some(wide)));
+            (size, seats.leave(last))
+        };
+        use SizePolicy::{Fixed, Largest, LastActive, Owner, Smallest};
+        assert_eq!(sizes(LastActive, Role::Writer), (Some(wide), Some(SMALL)));
+        assert_eq!(sizes(Owner, Role::Writer), (None, Some(SMALL)));
+        assert_eq!(sizes(Owner, Role::Owner), (Some(wide), Some(SMALL)));
+        assert_eq!(sizes(Fixed, Role::Owner), (None, None));
+        let both = |cols, rows| (Some(Size { cols, rows }), Some(SMALL));
+        assert_eq!(sizes(Smallest, Role::Writer), both(40, 5));
+        assert_eq!(sizes(Largest, Role::Writer), both(90, 10));
     }
 }

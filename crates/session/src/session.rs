@@ -3,9 +3,12 @@
 use crate::attach::{Applied, Attach, AttachError, Attachment, Lag, Refused, Start};
 use crate::input::Counts;
 use crate::keeper::{self, Door, House, Keyframe, Request};
-use crate::registry::{Page, Policy, Table};
+use crate::policy::Policy;
+use crate::registry::{Page, Table};
 use crate::seats::{Seat, Seats};
-use anywire_codec::query::{QueryScanner, ReplyFilter};
+use crate::title::Title;
+use crate::unattended::Unattended;
+use anywire_codec::query::ReplyFilter;
 use anywire_model::{ExitReason, Intent, Io, Offset, SessionId, Size};
 use anywire_process::ring::Ring;
 use anywire_process::{Running, Watcher};
@@ -19,14 +22,9 @@ use tokio_util::task::TaskTracker;
 
 /// Attachments that one session may have.
 const ATTACHMENTS: usize = 256;
-/// How long a session waits for its first attachment, also after a crash of the server.
-const FIRST_ATTACH: Duration = Duration::from_secs(60);
 /// How long a program waits for a client that had typed, after a crash or a lost connection, before the ring drops what
 /// that client may not have.
 const HOLD: Duration = Duration::from_secs(2);
-/// Unattended output that is searched for queries at once; of a larger burst only the end counts.
-const SCAN: usize = 64 << 10;
-
 /// What a list shows of a session.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct SessionInfo {
@@ -44,6 +42,9 @@ pub struct SessionInfo {
     pub head: Offset,
     /// Age in milliseconds.
     pub age_ms: u64,
+    /// Milliseconds since anything went in or out, to the second; counted anew by each server.
+    #[serde(default)]
+    pub idle_ms: u64,
     /// Process id of the program, if it has one.
     pub pid: Option<u32>,
     /// How many are attached.
@@ -59,14 +60,15 @@ pub struct Session(pub(crate) Arc<Inner>);
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) running: Running,
-    pub(crate) name: String,
-    policy: Policy,
+    pub(crate) name: Mutex<Arc<str>>,
+    pub(crate) title: Mutex<Title>,
+    policy: Arc<Policy>,
     state: Mutex<State>,
     /// How far the ring may be filled before a checkpoint is needed.
     checkpoint_limit: AtomicU64,
     door: Door,
     tasks: TaskTracker,
-    home: Weak<Table>,
+    pub(crate) home: Weak<Table>,
 }
 
 #[derive(Debug)]
@@ -79,49 +81,51 @@ pub(crate) struct State {
     /// How long nobody may be attached: longer at the beginning and after a crash than later.
     alone_for: Duration,
     ended_at: Option<Instant>,
+    /// When anything last went in or out, as far as anybody has looked, and where output was then.
+    pub(crate) active: (Instant, Offset),
     /// Somebody has taken all of the output and the end.
     told: bool,
     /// Until a client that had typed is back, or for a moment, the program may fill the ring no further than this.
     hold: Option<(Offset, Instant)>,
-    unattended: Option<Unattended>,
+    pub(crate) unattended: Option<Unattended>,
+    /// Whose paste has begun and not ended; [`BEFORE_THE_CRASH`] for a client of an earlier server.
+    pub(crate) paste: Option<u64>,
 }
 
-/// Output since `since` is seen by no terminal that answers queries; it was searched for them up to `scanned`.
-#[derive(Debug)]
-struct Unattended {
-    since: Offset,
-    scanned: Offset,
-    scanner: QueryScanner,
-}
+/// No seat has this key.
+const BEFORE_THE_CRASH: u64 = 0;
 
 impl Session {
     /// A session for a program that was just started, or `adopted` from an earlier server.
     pub(crate) fn new(
         running: Running,
         page: Page,
-        policy: Policy,
+        policy: Arc<Policy>,
         adopted: bool,
         home: &Arc<Table>,
     ) -> Self {
         let log = running.log.clone();
         let head = log.head();
         let state = State {
-            seats: Seats::default(),
+            seats: Seats::new(policy.size, policy.lag),
             size: log.size_at(head),
             counts: Counts::default(),
             alone_since: Some(Instant::now()),
-            alone_for: FIRST_ATTACH,
+            alone_for: policy.never_attached,
             ended_at: None,
+            active: (Instant::now(), head),
             told: page.told,
             // After a crash, what clients may not have read is kept: they come back in a moment and want it exactly.
             hold: adopted.then(|| (log.tail() + log.capacity(), Instant::now() + HOLD)),
             unattended: None,
+            paste: page.pasting.then_some(BEFORE_THE_CRASH),
         };
         let drawn = log.checkpoint().map_or(0, |checkpoint| checkpoint.offset);
         let has_screen = running.io == Io::Pty;
         let inner = Arc::new(Inner {
             running,
-            name: page.name,
+            name: Mutex::new(page.name.into()),
+            title: Mutex::default(),
             policy,
             state: Mutex::new(state),
             checkpoint_limit: AtomicU64::new(if has_screen {
@@ -150,8 +154,8 @@ impl Session {
 
     /// Its name.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.0.name
+    pub fn name(&self) -> Arc<str> {
+        self.0.name.lock().clone()
     }
 
     /// What a list shows.
@@ -161,12 +165,13 @@ impl Session {
         let state = self.0.state.lock();
         SessionInfo {
             id: running.id,
-            name: self.0.name.clone(),
+            name: self.name().as_ref().to_owned(),
             service: running.service.clone(),
             io: running.io,
             size: state.size,
             head: running.log.head(),
             age_ms: anywire_process::boottime_ms().saturating_sub(running.log.created_ms()),
+            idle_ms: state.idle(running.log.head()).as_millis() as u64,
             pid: running.pid,
             attachments: state.seats.len(),
             exit: running.log.exit().cloned(),
@@ -187,8 +192,13 @@ impl Session {
         let (cursor, keyframe) = inner.entry(options.start, head);
         let seat = Seat {
             key: 0,
+            principal: options.principal.clone(),
             role: options.role,
-            lag: options.lag,
+            lag: options.lag.unwrap_or(if options.role.may_write() {
+                Lag::Block
+            } else {
+                inner.policy.lag
+            }),
             answers: options.answers,
             size: options.size,
             cursor,
@@ -207,6 +217,10 @@ impl Session {
         }
         if known && options.role.may_write() {
             state.seats.resume_pace(key);
+            // It goes on where it was cut, and ends the paste itself.
+            if let Some(whose) = &mut state.paste {
+                *whose = key;
+            }
         }
         inner.attend(&mut state);
         inner.open_gate(&state);
@@ -244,6 +258,16 @@ impl Session {
     }
 }
 
+impl State {
+    fn idle(&self, head: Offset) -> Duration {
+        if self.active.1 == head {
+            self.active.0.elapsed()
+        } else {
+            Duration::ZERO
+        }
+    }
+}
+
 impl Inner {
     pub(crate) fn log(&self) -> &Arc<Ring> {
         &self.running.log
@@ -255,6 +279,7 @@ impl Inner {
         let has_screen = self.running.io == Io::Pty;
         match start {
             Start::Now => (head, false),
+            Start::Bytes(offset) => (offset.clamp(tail, head), false),
             Start::Since(offset) if (tail..=head).contains(&offset) => (offset, false),
             Start::Oldest if tail == 0 || !has_screen => (tail, false),
             // Nothing was written yet: the screen is known to be empty.
@@ -327,20 +352,6 @@ impl Inner {
         self.log().watch_from(watched);
     }
 
-    /// Keeps track of whether anybody answers the program's queries to its terminal.
-    fn attend(&self, state: &mut State) {
-        if self.running.io != Io::Pty || state.seats.responder().is_some() {
-            state.unattended = None;
-        } else if state.unattended.is_none() {
-            let head = self.log().head();
-            state.unattended = Some(Unattended {
-                since: head,
-                scanned: head,
-                scanner: QueryScanner::new(),
-            });
-        }
-    }
-
     /// Somebody took output up to `cursor`.
     pub(crate) fn took(&self, key: u64, cursor: Offset) {
         let mut state = self.state.lock();
@@ -367,9 +378,17 @@ impl Inner {
 
     /// Keeps what a new server must know.
     pub(crate) fn save_page(&self) {
+        self.save_page_of(&self.state.lock());
+    }
+
+    /// The same for who holds the state.
+    pub(crate) fn save_page_of(&self, state: &State) {
+        // Held until the page is written, so that of two pages the later one stands.
+        let name = self.name.lock();
         let page = Page {
-            name: self.name.clone(),
-            told: self.state.lock().told,
+            name: name.as_ref().to_owned(),
+            told: state.told,
+            pasting: state.paste.is_some(),
         };
         self.log()
             .put_page(&serde_json::to_vec(&page).unwrap_or_default());
@@ -408,6 +427,7 @@ impl Inner {
         if !allowed {
             return Err(Refused::Role);
         }
+        state.active.0 = Instant::now();
         match intent {
             Intent::Input { offset, bytes } => {
                 self.input(&mut state, (key, client), filter, offset, bytes)
@@ -427,12 +447,26 @@ impl Inner {
                 Ok(Applied::Done)
             }
             Intent::Kill => {
-                self.running.control.kill(ExitReason::KilledBy {
-                    by: "its owner".to_owned(),
-                });
+                let by = state.seats.principal(key);
+                self.running.control.kill(ExitReason::KilledBy { by });
                 Ok(Applied::Done)
             }
         }
+    }
+
+    /// Somebody without a seat acts: the session is in use, and whoever did may be back.
+    pub(crate) fn visited(&self) {
+        let mut state = self.state.lock();
+        state.active.0 = Instant::now();
+        if state.alone_since.is_some() {
+            state.alone_since = Some(Instant::now());
+            state.alone_for = self.policy.resumable_ttl();
+        }
+    }
+
+    /// The terminal takes this size, whoever sits before it.
+    pub(crate) fn resize_to(&self, size: Size) {
+        self.set_size(&mut self.state.lock(), size);
     }
 
     pub(crate) fn input_taken(&self, client: u64) -> u64 {
@@ -454,39 +488,52 @@ impl Inner {
             let since = state.ended_at.get_or_insert_with(Instant::now).elapsed();
             return Some((since, state.told && state.seats.len() == 0));
         }
+        let head = self.log().head();
+        if state.active.1 != head {
+            state.active = (Instant::now(), head);
+        }
         let held_long_enough = state.hold.is_some_and(|(_, until)| until <= Instant::now());
         if held_long_enough {
             state.hold = None;
         }
-        if state.seats.lose_patience(self.log().head()) || held_long_enough {
+        let unpaced = state.seats.lose_patience(head);
+        if let Some(home) = self.home.upgrade().filter(|_| unpaced) {
+            home.counters.unpaced();
+        }
+        if unpaced || held_long_enough {
             self.open_gate(&state);
         }
-        let alone = state
-            .alone_since
-            .is_some_and(|since| since.elapsed() >= state.alone_for);
+        if state.hold.is_none() && self.end_cut_paste(&mut state) {
+            self.save_page_of(&state);
+        }
+        let over = self.over(&mut state);
         drop(state);
-        if alone {
-            self.running.control.kill(ExitReason::Idle);
+        if let Some(reason) = over {
+            self.running.control.kill(reason);
         }
         None
     }
 
-    fn look_for_queries(&self, state: &mut State) -> bool {
-        let Some(unattended) = &mut state.unattended else {
-            return false;
-        };
-        let head = self.log().head();
-        unattended.scanned = unattended.scanned.max(head.saturating_sub(SCAN as u64));
-        let mut bytes = Vec::new();
-        if self
-            .log()
-            .read(unattended.scanned, SCAN, &mut bytes)
-            .is_err()
-        {
-            return false;
+    /// Why the session is to end now, if it is.
+    fn over(&self, state: &mut State) -> Option<ExitReason> {
+        let created = self.log().created_ms();
+        let age = Duration::from_millis(anywire_process::boottime_ms().saturating_sub(created));
+        let beyond = |limit: Option<Duration>, time: Duration| limit.is_some_and(|l| time >= l);
+        let alone = state
+            .alone_since
+            .is_some_and(|since| since.elapsed() >= state.alone_for);
+        if beyond(self.policy.max_life, age) {
+            Some(ExitReason::Wall)
+        } else if alone || beyond(self.policy.idle, state.active.0.elapsed()) {
+            Some(ExitReason::Idle)
+        } else {
+            None
         }
-        unattended.scanned += bytes.len() as u64;
-        unattended.scanner.feed(&bytes)
+    }
+
+    /// There was input.
+    pub(crate) fn active(state: &mut State) {
+        state.active.0 = Instant::now();
     }
 }
 
@@ -504,7 +551,14 @@ impl Watcher for Inner {
     }
 
     fn ended(self: Arc<Self>) {
-        tracing::info!(session = %self.running.id, name = self.name, "ended");
+        let log = self.log();
+        if let Some(reason) = log.exit() {
+            let name = self.name.lock().clone();
+            tracing::info!(session = %self.running.id, name = %name, %reason, bytes = log.head(), "ended");
+            if let Some(home) = self.home.upgrade() {
+                home.counters.ended(reason);
+            }
+        }
     }
 }
 

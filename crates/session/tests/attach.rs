@@ -3,8 +3,9 @@
 mod kit;
 
 use anywire_model::{CloseReason, ExitReason, Intent, Io, MarkKind, Role, Signal, Size, Stream};
-use anywire_session::{Applied, Attach, Lag, Output, Refused, Start};
-use kit::{Script, Told, next, options, reference, registry, session};
+use anywire_session::{Applied, Attach, Create, CreateError, Lag, Output, Policy, Refused, Start};
+use kit::{Script, Told, next, options, reference, registry, registry_with, session};
+use std::time::Duration;
 
 /// A small deterministic source of choices.
 struct Choices(u64);
@@ -337,7 +338,7 @@ async fn with_nobody_there_the_screen_answers() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), answered)
+    tokio::time::timeout(Duration::from_secs(10), answered)
         .await
         .expect("an answer");
     assert_eq!(script.input(), b"\x1b[1;6R");
@@ -352,10 +353,7 @@ async fn with_nobody_there_the_screen_answers() {
 async fn laggards_get_what_their_policy_says() {
     let script = Script::new(64 << 10);
     let registry = registry(&script, Io::Pty);
-    let session = registry
-        .create("script", anywire_session::Create::default())
-        .await
-        .unwrap();
+    let session = registry.create("script", Create::default()).await.unwrap();
     let attach = |lag| {
         session
             .attach(Attach {
@@ -366,9 +364,9 @@ async fn laggards_get_what_their_policy_says() {
             .unwrap()
     };
     let (mut resync, mut drop_, mut disconnect) = (
-        attach(Lag::Resync),
-        attach(Lag::Drop),
-        attach(Lag::Disconnect),
+        attach(Some(Lag::Resync)),
+        attach(Some(Lag::Drop)),
+        attach(Some(Lag::Disconnect)),
     );
     script.write(&reference(0, 500_000)).await;
     let mut buf = Vec::new();
@@ -394,7 +392,7 @@ async fn a_pacer_slows_the_program_until_patience_ends() {
     let (registry, session, script) = session(4 << 20, Io::Pty).await;
     let mut pacer = session
         .attach(Attach {
-            lag: Lag::Block,
+            lag: Some(Lag::Block),
             ..options(Start::Oldest)
         })
         .unwrap();
@@ -463,7 +461,7 @@ async fn an_ended_session_goes_when_somebody_has_heard_of_it() {
 
 async fn gone(registry: &anywire_session::Registry) {
     while !registry.list().is_empty() {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -486,7 +484,7 @@ async fn more_resizes_than_marks_are_kept_stop_nobody() {
     while !buf.ends_with(b"after") {
         next(&mut idle, &mut buf, 100).await;
     }
-    let nothing = tokio::time::timeout(std::time::Duration::from_millis(20), idle.ready()).await;
+    let nothing = tokio::time::timeout(Duration::from_millis(20), idle.ready()).await;
     assert!(nothing.is_err(), "it waits, and lets others run");
     let mut late = session.attach(options(Start::Screen)).unwrap();
     let Output::Keyframe { dump, .. } = next(&mut late, &mut Vec::new(), 100).await else {
@@ -506,7 +504,7 @@ async fn each_of_many_unattended_queries_is_answered() {
                 tokio::task::yield_now().await;
             }
         };
-        let answered = tokio::time::timeout(std::time::Duration::from_secs(10), answered).await;
+        let answered = tokio::time::timeout(Duration::from_secs(10), answered).await;
         answered.unwrap_or_else(|_| panic!("query {n} has no answer"));
         if n == 10 {
             // Two in a row, the second one before the first was looked at.
@@ -590,7 +588,7 @@ async fn after_a_crash_a_viewer_does_not_open_the_gate_for_a_typists_bytes() {
     let (_registry, session, script) = session(64 << 10, Io::Pipe).await;
     let client = Attach {
         client: Some(5),
-        lag: Lag::Block,
+        lag: Some(Lag::Block),
         ..options(Start::Oldest)
     };
     let mut typist = session.attach(client.clone()).unwrap();
@@ -635,7 +633,7 @@ async fn a_typist_who_loses_the_connection_for_a_moment_loses_no_byte_of_a_flood
     let (registry, session, script) = session(256 << 10, Io::Pipe).await;
     let client = Attach {
         client: Some(5),
-        lag: Lag::Block,
+        lag: Some(Lag::Block),
         ..options(Start::Oldest)
     };
     let mut typist = session.attach(client.clone()).unwrap();
@@ -676,4 +674,109 @@ async fn a_typist_who_loses_the_connection_for_a_moment_loses_no_byte_of_a_flood
         () = &mut written => {}
     }
     assert_eq!(script.log.head(), 2 << 20);
+}
+
+/// Ends of sessions by policy: `typing` keeps one alive until it stops.
+async fn ends_by(policy: Policy, typing: bool) -> ExitReason {
+    let registry = registry_with(policy)(&Script::new(64 << 10), Io::Pty);
+    let session = registry.create("script", Create::default()).await;
+    let session = session.expect("a session");
+    let mut attachment = session.attach(options(Start::Now)).expect("a seat");
+    let typed = async {
+        for _ in 0..if typing { 20 } else { 0 } {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            assert!(!session.has_ended(), "it is used");
+            let bytes = b"x";
+            let input = Intent::Input {
+                offset: None,
+                bytes,
+            };
+            attachment.apply(input).expect("taken");
+        }
+    };
+    tokio::select! {
+        () = registry.sweep() => {}
+        () = async { typed.await; registry.all_ended().await } => {}
+    }
+    let exit = session.info().exit;
+    exit.expect("an end")
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_end_by_age_and_when_nothing_happens_in_them() {
+    let ttl = Policy::new(Duration::from_secs(1000));
+    let idle = Policy {
+        idle: Some(Duration::from_secs(10)),
+        ..ttl.clone()
+    };
+    assert_eq!(ends_by(idle.clone(), false).await, ExitReason::Idle);
+    assert_eq!(ends_by(idle, true).await, ExitReason::Idle);
+    let old = Policy {
+        max_life: Some(Duration::ZERO),
+        ..ttl
+    };
+    assert_eq!(ends_by(old, false).await, ExitReason::Wall);
+}
+
+#[tokio::test]
+async fn a_service_may_have_a_limit_of_its_own() {
+    let policy = Policy {
+        max_sessions: 2,
+        ..Policy::new(Duration::from_secs(1000))
+    };
+    let registry = registry_with(policy)(&Script::new(64 << 10), Io::Pty);
+    let create = || registry.create("script", Create::default());
+    let first = create().await.unwrap();
+    let _second = create().await.unwrap();
+    assert!(matches!(create().await, Err(CreateError::ServiceBusy(2))));
+    first.kill("test");
+    tokio::time::pause();
+    tokio::select! {
+        () = registry.sweep() => {}
+        () = async { while registry.list().len() > 1 { tokio::time::sleep(Duration::from_secs(1)).await } } => {}
+    }
+    create().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paste_that_is_cut_is_ended() {
+    let (registry, session, script) = session(64 << 10, Io::Pty).await;
+    let client = |name| Attach {
+        client: name,
+        ..options(Start::Oldest)
+    };
+    let paste = |attachment: &mut anywire_session::Attachment, offset, bytes: &'static [u8]| {
+        attachment.apply(Intent::Input { offset, bytes }).unwrap();
+    };
+    let settle = || async {
+        tokio::select! {
+            () = registry.sweep() => {}
+            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+        }
+    };
+    // Who cannot come back: the program hears the end.
+    let mut foreign = session.attach(client(None)).unwrap();
+    paste(&mut foreign, None, b"\x1b[200~half");
+    drop(foreign);
+    settle().await;
+    assert_eq!(script.input(), b"\x1b[200~half\x1b[201~");
+    // Who comes back goes on.
+    let mut ours = session.attach(client(Some(7))).unwrap();
+    paste(&mut ours, Some(0), b"\x1b[200~one");
+    drop(ours);
+    let mut ours = session.attach(client(Some(7))).unwrap();
+    settle().await;
+    paste(&mut ours, Some(9), b" two\x1b[201~");
+    settle().await;
+    assert!(script.input().ends_with(b"~\x1b[200~one two\x1b[201~"));
+    // A crash of the server in the middle, and nobody comes back.
+    paste(&mut ours, Some(19), b"\x1b[200~lost");
+    let next_script = script.after_crash();
+    let registry = kit::registry(&next_script, Io::Pty);
+    let _session = registry.adopt(next_script.running(session.id(), Io::Pty));
+    tokio::select! {
+        () = registry.sweep() => {}
+        () = tokio::time::sleep(Duration::from_secs(5)) => {}
+    }
+    assert_eq!(next_script.input(), b"\x1b[201~");
 }

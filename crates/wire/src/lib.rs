@@ -15,6 +15,7 @@ mod http;
 mod limits;
 mod link;
 mod listen;
+pub mod metrics;
 mod observer;
 mod peer;
 mod tcp;
@@ -24,6 +25,7 @@ mod ws;
 
 pub use admit::Admission;
 pub use listen::{Bound, Listening, Protocol, serve};
+pub use metrics::Metrics;
 pub use observer::Observer;
 
 use anywire_model::Role;
@@ -37,6 +39,8 @@ pub struct Context {
     pub registry: Registry,
     /// Who may come in.
     pub admission: Arc<Admission>,
+    /// What is counted, and whether the server is ready.
+    pub metrics: Arc<Metrics>,
     /// What its listener was told.
     pub listener: Listener,
 }
@@ -52,6 +56,8 @@ pub struct Listener {
     pub auth: bool,
     /// What becomes of standard error where there is one stream only.
     pub stderr: Stderr,
+    /// Whether WebSocket messages are compressed for clients that offer it.
+    pub compression: Compression,
     /// Connections at the same time; more are told that the listener is busy.
     pub max_connections: usize,
     /// Connections at the same time from one address (IPv6: one /64).
@@ -71,12 +77,25 @@ impl Listener {
             default_role: Role::Viewer,
             auth: true,
             stderr: Stderr::Merge,
+            compression: Compression::Auto,
             max_connections: usize::MAX,
             max_per_address: usize::MAX,
             framed: framed::Settings::default(),
             observer: None,
         }
     }
+}
+
+/// Whether WebSocket messages are compressed for clients that offer it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// For clients on other machines: on this one it costs processor time and saves nothing.
+    #[default]
+    Auto,
+    /// For all.
+    Always,
+    /// For none.
+    Never,
 }
 
 /// What becomes of standard error on a wire with one stream.

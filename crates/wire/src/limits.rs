@@ -25,6 +25,14 @@ pub(crate) const HEADER_BYTES: usize = 16 * 1024;
 pub(crate) const BODY_BYTES: usize = 4 * 1024;
 /// From the header of a request to the end of its body.
 pub(crate) const BODY: Duration = Duration::from_secs(10);
+/// Bytes of input in one request.
+pub(crate) const INPUT_BYTES: usize = 1024 * 1024;
+/// How long a request with input may take: the body to come, and the program to take it.
+pub(crate) const INPUT: Duration = Duration::from_secs(10);
+/// How long a screen may take to be drawn.
+pub(crate) const SCREEN: Duration = Duration::from_secs(10);
+/// Seconds after which who was told that something is busy may try again.
+pub(crate) const RETRY_AFTER: u32 = 5;
 /// From the upgrade to the first message, in dialects that need one.
 pub(crate) const HELLO: Duration = Duration::from_secs(5);
 /// How long a WebSocket without a subprotocol may stay silent before it is taken for one that only listens.

@@ -13,12 +13,29 @@ pub(crate) enum Peer {
     User(u32),
 }
 
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::User(uid) => write!(f, "user {uid}"),
+        }
+    }
+}
+
 impl Peer {
     /// Its address; `None` for a process of this machine.
     pub(crate) fn address(self) -> Option<SocketAddr> {
         match self {
             Self::Ip(address) => Some(address),
             Self::User(_) => None,
+        }
+    }
+
+    /// Whether it is on another machine.
+    pub(crate) fn is_remote(self) -> bool {
+        match self {
+            Self::Ip(address) => !address.ip().to_canonical().is_loopback(),
+            Self::User(_) => false,
         }
     }
 

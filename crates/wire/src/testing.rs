@@ -23,6 +23,7 @@ pub(crate) fn context(auth: bool) -> Arc<Context> {
             vault: None,
             save: Box::new(|_| {}),
         })),
+        metrics: Arc::default(),
         listener: Listener {
             auth,
             ..Listener::new(Target::New {

@@ -1,13 +1,15 @@
 //! The command line.
 
 pub mod client;
+mod config;
+mod manual;
 mod messages;
 pub(crate) mod password;
 
-use crate::{echo, framed, serve, server};
-use clap::{Parser, Subcommand};
+use crate::config::file::LogFormat;
+use crate::{echo, framed, logging, serve, server};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// Put any program on any wire.
 #[derive(Debug, Parser)]
@@ -30,17 +32,27 @@ enum Command {
     Connect(messages::ConnectArgs),
     /// Send one length-prefixed message and print the answer
     Request(messages::RequestArgs),
+    Config(config::ConfigArgs),
     #[command(flatten)]
     Client(ClientCommand),
+    /// Print a script that completes commands in your shell
+    Completions(manual::CompletionsArgs),
+    /// Write the manual pages to a folder, or print the first one
+    Man(manual::ManArgs),
     /// The process that a supervisor starts
     #[command(name = server::COMMAND, hide = true)]
-    Server,
+    Server(server::ServerArgs),
 }
 
 #[derive(Debug, Subcommand)]
 enum ClientCommand {
     Ls(client::LsArgs),
+    New(client::NewArgs),
     Attach(client::AttachArgs),
+    Send(client::SendArgs),
+    Logs(client::LogsArgs),
+    Screen(client::ScreenArgs),
+    Rename(client::RenameArgs),
     Kill(client::KillArgs),
     Url(client::UrlArgs),
 }
@@ -49,14 +61,21 @@ enum ClientCommand {
 #[must_use]
 pub fn run() -> ExitCode {
     let command = Cli::parse().command;
-    log_to_stderr();
+    // These two know from elsewhere what to log.
+    if !matches!(command, Command::Serve(_) | Command::Server(_)) {
+        let level = std::env::var("ANYWIRE_LOG").ok();
+        logging::start(LogFormat::Text, level.as_deref());
+    }
     let result = match command {
         Command::Serve(args) => serve::serve(args),
         Command::Echo(args) => echo::echo(args),
         Command::Framed(args) => framed::framed(args),
         Command::Connect(args) => messages::connect(args),
         Command::Request(args) => messages::request(args),
-        Command::Server => server::run(),
+        Command::Config(args) => config::run(args),
+        Command::Server(args) => server::run(args),
+        Command::Completions(args) => manual::completions(&args, &Cli::command()),
+        Command::Man(args) => manual::man(args, &Cli::command()),
         Command::Client(command) => run_client(command),
     };
     result.unwrap_or_else(|error| {
@@ -72,18 +91,14 @@ fn run_client(command: ClientCommand) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match command {
             ClientCommand::Ls(args) => client::ls(args).await,
+            ClientCommand::New(args) => client::new(args).await,
+            ClientCommand::Send(args) => client::send(args).await,
+            ClientCommand::Logs(args) => client::logs(args).await,
+            ClientCommand::Screen(args) => client::screen(args).await,
+            ClientCommand::Rename(args) => client::rename(args).await,
             ClientCommand::Attach(args) => client::attach(args).await,
             ClientCommand::Kill(args) => client::kill(args).await,
             ClientCommand::Url(args) => client::url(args).await,
         }
     })
-}
-
-/// `ANYWIRE_LOG` chooses what is logged (`debug`, `anywire_wire=trace`, ...); warnings by default.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("ANYWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
 }

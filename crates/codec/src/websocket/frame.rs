@@ -5,6 +5,9 @@ use super::{Error, MAX_CONTROL, Side};
 /// The longest header: two bytes, eight of length, four of mask.
 pub const MAX_HEADER: usize = 14;
 
+/// The bit of a header's first byte that says that the message is compressed (RFC 7692 section 6).
+pub const DEFLATED: u8 = 0x40;
+
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
@@ -57,6 +60,8 @@ impl Opcode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) fin: bool,
+    /// The first frame of a compressed message.
+    pub(super) deflated: bool,
     pub(super) opcode: Opcode,
     pub(super) mask: Option<[u8; 4]>,
     /// Bytes of the header.
@@ -65,15 +70,24 @@ pub(super) struct Header {
     pub(super) payload: usize,
 }
 
-/// Reads a header; `None` if more bytes are needed. `max` bounds the payload of a data frame.
-pub(super) fn parse(bytes: &[u8], side: Side, max: usize) -> Result<Option<Header>, Error> {
+/// Reads a header; `None` if more bytes are needed. `max` bounds the payload of a data frame, `deflate` says whether
+/// messages may be compressed.
+pub(super) fn parse(
+    bytes: &[u8],
+    side: Side,
+    max: usize,
+    deflate: bool,
+) -> Result<Option<Header>, Error> {
     let &[first, second, ..] = bytes else {
         return Ok(None);
     };
-    if first & 0x70 != 0 {
+    let (fin, opcode) = (first & 0x80 != 0, Opcode::from_bits(first & 0x0f));
+    let deflated = first & DEFLATED != 0;
+    let starts = matches!(opcode, Ok(Opcode::Text | Opcode::Binary));
+    if first & 0x30 != 0 || deflated && !(deflate && starts) {
         return Err(Error::ReservedBits);
     }
-    let (fin, opcode) = (first & 0x80 != 0, Opcode::from_bits(first & 0x0f)?);
+    let opcode = opcode?;
     let masked = second & 0x80 != 0;
     if masked != (side == Side::Server) {
         return Err(Error::Masking);
@@ -114,6 +128,7 @@ pub(super) fn parse(bytes: &[u8], side: Side, max: usize) -> Result<Option<Heade
     };
     Ok(Some(Header {
         fin,
+        deflated,
         opcode,
         mask,
         len: at + if masked { 4 } else { 0 },

@@ -2,14 +2,17 @@
 //!
 //! [`Reader::next`] works on the caller's buffer: it unmasks in place and hands out slices, so that a connection
 //! without an unfinished message owns no buffer. Frames are refused as early as their header shows that they are
-//! wrong: before their payload has arrived. No extensions: every reserved bit is an error.
+//! wrong: before their payload has arrived. The one extension is `deflate`, where both sides agreed on it.
 
 mod close;
+pub mod deflate;
 mod frame;
 mod reader;
 
 pub use close::{CloseCode, close_payload};
-pub use frame::{MAX_HEADER, Opcode, header, header_len, mask, write_header, write_masked};
+pub use frame::{
+    DEFLATED, MAX_HEADER, Opcode, header, header_len, mask, write_header, write_masked,
+};
 pub use reader::{Message, Next, Reader};
 
 /// The longest payload of a control frame (RFC 6455 section 5.5).
@@ -28,6 +31,9 @@ pub enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A compressed message that cannot be inflated.
+    #[error("the compressed message is malformed")]
+    Deflate,
     /// A reserved bit is set, though no extension was agreed on.
     #[error("reserved bits are set")]
     ReservedBits,
@@ -66,7 +72,7 @@ impl Error {
     pub fn close_code(self) -> u16 {
         match self {
             Self::TooLarge { .. } => CloseCode::TOO_LARGE,
-            Self::Utf8 => CloseCode::BAD_DATA,
+            Self::Utf8 | Self::Deflate => CloseCode::BAD_DATA,
             _ => CloseCode::PROTOCOL,
         }
     }

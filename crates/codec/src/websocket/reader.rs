@@ -1,6 +1,6 @@
 //! Messages out of a growing buffer: frames in place, fragments put together up to the maximum.
 
-use super::{Error, Opcode, Side, close, frame};
+use super::{Error, Opcode, Side, close, deflate, frame};
 
 /// A message, or a control frame between two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,10 @@ pub enum Next<'a> {
 pub struct Reader {
     side: Side,
     max: usize,
+    /// Whether messages may be compressed.
+    deflate: bool,
+    /// Whether the unfinished message is.
+    deflated: bool,
     /// Payload of the fragments so far.
     parts: Vec<u8>,
     /// The message's opcode while one is unfinished.
@@ -51,9 +55,20 @@ impl Reader {
         Self {
             side,
             max,
+            deflate: false,
+            deflated: false,
             parts: Vec::new(),
             open: None,
             done: false,
+        }
+    }
+
+    /// The same where both sides agreed on permessage-deflate; the maximum holds for what comes out.
+    #[must_use]
+    pub fn with_deflate(self) -> Self {
+        Self {
+            deflate: true,
+            ..self
         }
     }
 
@@ -68,7 +83,7 @@ impl Reader {
             self.done = false;
         }
         let left = self.max - self.parts.len();
-        let header = match frame::parse(buffer, self.side, left) {
+        let header = match frame::parse(buffer, self.side, left, self.deflate) {
             Ok(Some(header)) => header,
             Ok(None) => return Ok(Next::More),
             Err(Error::TooLarge { .. }) => return Err(Error::TooLarge { max: self.max }),
@@ -87,6 +102,9 @@ impl Reader {
         if let Some(key) = header.mask {
             frame::mask(payload, key);
         }
+        if self.open.is_none() {
+            self.deflated = header.deflated;
+        }
         let message = self.message(header.opcode, header.fin, payload)?;
         Ok(Next::Frame { used, message })
     }
@@ -101,7 +119,12 @@ impl Reader {
             Opcode::Ping => Message::Ping(payload),
             Opcode::Pong => Message::Pong(payload),
             Opcode::Close => Message::Close(close::parse(payload)?),
-            Opcode::Text | Opcode::Binary if fin => data(opcode, payload)?,
+            Opcode::Text | Opcode::Binary if fin && !self.deflated => data(opcode, payload)?,
+            Opcode::Text | Opcode::Binary if fin => {
+                self.parts = deflate::inflate(payload, self.max)?;
+                self.done = true;
+                data(opcode, &self.parts)?
+            }
             Opcode::Text | Opcode::Binary | Opcode::Continuation => {
                 let opcode = *self.open.get_or_insert(opcode);
                 self.parts.extend_from_slice(payload);
@@ -110,6 +133,9 @@ impl Reader {
                 }
                 self.open = None;
                 self.done = true;
+                if self.deflated {
+                    self.parts = deflate::inflate(&self.parts, self.max)?;
+                }
                 data(opcode, &self.parts)?
             }
         }))

@@ -1,18 +1,18 @@
 //! Starting a program: a fresh session and process group, a terminal or three pipes, and nothing else inherited.
 
-#![allow(unsafe_code)]
-
 pub(crate) mod pty;
+mod spawn;
 
 use anywire_model::{Io, SessionId, Size};
 use rustix::pipe::PipeFlags;
-use rustix::process::{Resource, Rlimit};
+use rustix::process::{Pid, Rlimit};
 use serde::{Deserialize, Serialize};
+use spawn::{Image, Streams};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 /// The variable that every program of a session inherits: it tells the supervisor whose a stray process is.
 pub const SESSION_VARIABLE: &str = "ANYWIRE_SESSION";
@@ -24,9 +24,15 @@ const PIPE_LEN: usize = 1 << 20;
 pub struct Recipe {
     /// The program and its arguments; never empty.
     pub argv: Vec<String>,
+    /// Whether the program is told that it is a login shell: its own name gets a leading `-`.
+    #[serde(default)]
+    pub login: bool,
     /// Variables set on top of the inherited environment.
     #[serde(default)]
     pub env: Vec<(String, String)>,
+    /// The variables that are inherited, `LC_*` meaning all that begin so; without it all, except `ANYWIRE_*`.
+    #[serde(default)]
+    pub keep_env: Option<Vec<String>>,
     /// Where it starts; by default where the supervisor was started.
     #[serde(default)]
     pub cwd: Option<PathBuf>,
@@ -81,7 +87,7 @@ pub(crate) enum Ends {
 
 /// A program that was just started.
 pub(crate) struct Launched {
-    pub(crate) child: Child,
+    pub(crate) pid: Pid,
     pub(crate) ends: Ends,
 }
 
@@ -93,64 +99,81 @@ pub(crate) fn launch(
     files: Option<Rlimit>,
 ) -> Result<Launched, SpawnError> {
     let system = |doing| move |error: io::Error| SpawnError::System { doing, error };
-    let mut command = command(recipe, id)?;
-    let ends = match recipe.io {
-        Io::Pipe => pipes(&mut command).map_err(system("making pipes"))?,
-        Io::Pty | Io::Handler => {
-            let (master, slave) = pty::open(size).map_err(system("opening a terminal"))?;
-            let dup = || slave.try_clone().map(Stdio::from);
-            command.stdin(dup().map_err(system("opening a terminal"))?);
-            command.stdout(dup().map_err(system("opening a terminal"))?);
-            command.stderr(Stdio::from(slave));
-            Ends::Pty(master)
-        }
-    };
-    let terminal = matches!(ends, Ends::Pty(_));
-    // SAFETY: between fork and exec only async-signal-safe calls are made: setsid, ioctl, setrlimit, sigprocmask.
-    unsafe {
-        command.pre_exec(move || {
-            rustix::process::setsid()?;
-            if terminal {
-                rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
-            }
-            if let Some(files) = files {
-                rustix::process::setrlimit(Resource::Nofile, files)?;
-            }
-            Ok(())
-        });
+    let image = image(recipe, id)?;
+    let program = image.program.to_string_lossy().into_owned();
+    let exec = |error| SpawnError::Exec { program, error };
+    if recipe.io == Io::Pipe {
+        let (ends, theirs) = pipes().map_err(system("making pipes"))?;
+        let streams = Streams::Three(theirs.each_ref().map(AsFd::as_fd));
+        let pid = spawn::spawn(image, &streams, files).map_err(exec)?;
+        return Ok(Launched { pid, ends });
     }
-    let child = command.spawn().map_err(|error| SpawnError::Exec {
-        program: recipe.argv[0].clone(),
+    let (master, slave) = pty::open(size).map_err(system("opening a terminal"))?;
+    let streams = Streams::Terminal(slave.as_fd());
+    let pid = spawn::spawn(image, &streams, files).map_err(exec)?;
+    let ends = Ends::Pty(master);
+    Ok(Launched { pid, ends })
+}
+
+fn image(recipe: &Recipe, id: SessionId) -> Result<Image, SpawnError> {
+    let refuse = |program: &str, error| SpawnError::Exec {
+        program: program.to_owned(),
         error,
-    })?;
-    Ok(Launched { child, ends })
-}
-
-fn command(recipe: &Recipe, id: SessionId) -> Result<Command, SpawnError> {
-    let Some((program, arguments)) = recipe.argv.split_first() else {
-        let error = io::Error::new(io::ErrorKind::InvalidInput, "the service names no program");
-        return Err(SpawnError::Exec {
-            program: String::new(),
-            error,
-        });
     };
-    let mut command = Command::new(program);
-    command.args(arguments);
-    // What is meant for anywire itself is not for its programs.
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("ANYWIRE_") {
-            command.env_remove(name);
-        }
+    let Some(program) = recipe.argv.first() else {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "the service names no program");
+        return Err(refuse("", error));
+    };
+    if let Some(cwd) = &recipe.cwd
+        && !cwd.is_dir()
+    {
+        let problem = format!("its directory {} is not there", cwd.display());
+        let error = io::Error::new(io::ErrorKind::NotADirectory, problem);
+        return Err(refuse(program, error));
     }
-    command.envs(recipe.env.iter().map(|(name, value)| (name, value)));
-    command.env(SESSION_VARIABLE, id.to_string());
-    if let Some(cwd) = &recipe.cwd {
-        command.current_dir(cwd);
+    let mut argv: Vec<OsString> = recipe.argv.iter().map(OsString::from).collect();
+    if recipe.login {
+        let name = Path::new(program).file_name().unwrap_or_default();
+        argv[0] = "-".into();
+        argv[0].push(name);
     }
-    Ok(command)
+    Ok(Image {
+        program: program.into(),
+        argv,
+        env: environment(recipe, id),
+        cwd: recipe.cwd.clone().map(Into::into),
+    })
 }
 
-fn pipes(command: &mut Command) -> io::Result<Ends> {
+/// What is inherited, what the recipe sets, and the session's id.
+fn environment(recipe: &Recipe, id: SessionId) -> Vec<(OsString, OsString)> {
+    let own = [(SESSION_VARIABLE.to_owned(), id.to_string())];
+    let set: BTreeMap<OsString, OsString> = recipe
+        .env
+        .iter()
+        .cloned()
+        .chain(own)
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let inherited = std::env::vars_os()
+        .filter(|(name, _)| !set.contains_key(name) && inherits(recipe, &name.to_string_lossy()));
+    let mut env: Vec<_> = inherited.collect();
+    env.extend(set);
+    env
+}
+
+/// What is meant for anywire itself is not for its programs.
+fn inherits(recipe: &Recipe, name: &str) -> bool {
+    let matches = |pattern: &String| match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == pattern,
+    };
+    let listed = recipe.keep_env.as_ref();
+    !name.starts_with("ANYWIRE_") && listed.is_none_or(|list| list.iter().any(matches))
+}
+
+/// Our ends of three pipes, and the program's: standard input, output, error.
+fn pipes() -> io::Result<(Ends, [OwnedFd; 3])> {
     let pipe = || -> io::Result<(OwnedFd, OwnedFd)> {
         let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         // Beyond a user's share of pipe memory the kernel refuses; the default size works too.
@@ -163,13 +186,10 @@ fn pipes(command: &mut Command) -> io::Result<Ends> {
     for ours in [&stdin, &stdout, &stderr] {
         rustix::io::ioctl_fionbio(ours, true)?;
     }
-    command
-        .stdin(stdin_theirs)
-        .stdout(stdout_theirs)
-        .stderr(stderr_theirs);
-    Ok(Ends::Pipe {
+    let ends = Ends::Pipe {
         stdin: Some(stdin),
         stdout,
         stderr,
-    })
+    };
+    Ok((ends, [stdin_theirs, stdout_theirs, stderr_theirs]))
 }

@@ -470,7 +470,7 @@ impl Parent {
             .map_err(|error| format!("making the log: {error}"))?;
         let launched =
             launch::launch(recipe, id, size, self.files).map_err(|error| error.to_string())?;
-        let leader = launched.child.id().cast_signed();
+        let leader = launched.pid.as_raw_nonzero().get();
         self.leaders.insert(leader, id);
         self.sessions.insert(
             id,

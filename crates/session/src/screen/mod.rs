@@ -13,6 +13,7 @@ mod dump;
 mod emulator;
 mod parser;
 mod pen;
+mod picture;
 mod skip;
 mod titles;
 
@@ -25,11 +26,15 @@ use boundary::State;
 use dump::Detail;
 use emulator::Emulator;
 use memchr::memmem;
+pub use picture::{Cursor, Modes, Mouse, Picture, Run};
 
 /// Most bytes that [`Screen::advance`] leaves to be offered again.
 pub const HOLD_MAX: usize = 64 * 1024;
 
 const ESC: u8 = 0x1b;
+/// Makes [`Screen::advance`] panic, for the test of what happens then.
+#[cfg(test)]
+pub(crate) const BREAKS: &[u8] = b"\x1b_break\x1b\\";
 /// Begins a synchronized update: what follows is shown at once when it ends.
 const BEGIN_UPDATE: &[u8] = b"\x1b[?2026h";
 const END_UPDATE: &[u8] = b"\x1b[?2026l";
@@ -91,6 +96,8 @@ impl Screen {
     ///
     /// Long text is not drawn in full; the result is the same (`skip` says why).
     pub fn advance(&mut self, bytes: &[u8]) -> usize {
+        #[cfg(test)]
+        assert!(bytes != BREAKS, "as asked");
         let start = self.swallow(bytes);
         let mut feed = Feed {
             emulator: &mut self.emulator,
@@ -186,6 +193,12 @@ impl Screen {
     #[must_use]
     pub fn bracketed_paste(&self) -> bool {
         self.emulator.mode().contains(TermMode::BRACKETED_PASTE)
+    }
+
+    /// The screen as a value, for programs that look at it; with the cells' attributes if `cells`.
+    #[must_use]
+    pub fn picture(&self, cells: bool) -> Picture {
+        picture::picture(self.size, &self.emulator, cells)
     }
 
     /// The rows, joined by line feeds, without blanks at their ends.

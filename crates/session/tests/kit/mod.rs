@@ -6,7 +6,7 @@ use anywire_model::{ExitReason, Io, Offset, Role, SessionId, Signal, Size};
 use anywire_process::ring::create_memory;
 use anywire_process::{Control, InputError, Order, Ring, Running, Spawn, Spawning};
 use anywire_session::{
-    Attach, Attachment, Create, Lag, Output, Policy, Registry, Session, Settings, Start,
+    Attach, Attachment, Create, Output, Policy, Registry, Session, Settings, Start,
 };
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -188,22 +188,22 @@ impl Spawn for Theatre {
 }
 
 pub fn registry(script: &Arc<Script>, io: Io) -> Registry {
-    let services = BTreeMap::from([(
-        "script".to_owned(),
-        Policy {
-            ttl: Duration::from_secs(600),
-        },
-    )]);
-    Registry::new(
-        Arc::new(Theatre {
-            script: script.clone(),
-            io,
-        }),
-        Settings {
-            services,
-            max_sessions: 10,
-        },
-    )
+    registry_with(Policy::new(Duration::from_secs(600)))(script, io)
+}
+
+/// As `registry`, with this policy for its one service.
+pub fn registry_with(policy: Policy) -> impl Fn(&Arc<Script>, Io) -> Registry {
+    move |script, io| {
+        let services = BTreeMap::from([("script".to_owned(), Arc::new(policy.clone()))]);
+        let script = script.clone();
+        Registry::new(
+            Arc::new(Theatre { script, io }),
+            Settings {
+                services,
+                max_sessions: 10,
+            },
+        )
+    }
 }
 
 /// A session whose program is a script with a ring of this length.
@@ -221,7 +221,7 @@ pub fn options(start: Start) -> Attach {
     Attach {
         role: Role::Owner,
         start,
-        lag: Lag::Resync,
+        lag: None,
         size: None,
         client: None,
         answers: true,

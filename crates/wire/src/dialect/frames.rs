@@ -1,22 +1,64 @@
 //! Messages into bytes: as WebSocket frames, or just their payload on wires that have none.
 
-use anywire_codec::websocket::{Opcode, close_payload, header, header_len, write_header};
+use anywire_codec::websocket::deflate::Deflater;
+use anywire_codec::websocket::{DEFLATED, Opcode, close_payload, header, header_len, write_header};
+use std::cell::RefCell;
 
 /// What is put around a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrap {
     Nothing,
-    WebSocket,
+    WebSocket {
+        /// Whether messages may be compressed.
+        deflate: bool,
+    },
 }
 
 /// Bytes that are reserved in front of a message whose length is not known yet: the header of up to 65,535 bytes.
 const RESERVED: usize = 4;
 
+/// The memory of a compressor and its output: of a thread, so that connections own none.
+#[derive(Default)]
+struct Press {
+    deflater: Deflater,
+    out: Vec<u8>,
+}
+
+thread_local! {
+    static PRESS: RefCell<Option<Box<Press>>> = const { RefCell::new(None) };
+}
+
+/// Replaces what lies behind `start` by its compressed form if that is shorter; says whether it was.
+fn deflate_tail(out: &mut Vec<u8>, start: usize) -> bool {
+    PRESS.with_borrow_mut(|press| {
+        let press = press.get_or_insert_default();
+        let shorter = press.deflater.deflate(&out[start..], &mut press.out);
+        if shorter {
+            out.truncate(start);
+            out.extend_from_slice(&press.out);
+        }
+        press.out.shrink_to(KEEP);
+        shorter
+    })
+}
+
+/// More is given back after a message: a large keyframe need not stay.
+const KEEP: usize = 128 * 1024;
+
 impl Wrap {
+    /// Whether there are messages at all.
+    pub(crate) fn is_framed(self) -> bool {
+        self != Self::Nothing
+    }
+
+    fn deflates(self) -> bool {
+        self == Self::WebSocket { deflate: true }
+    }
+
     /// Makes room for the header of a binary message; its payload is appended next.
     pub(crate) fn begin(self, out: &mut Vec<u8>) -> usize {
         let start = out.len();
-        if self == Self::WebSocket {
+        if self.is_framed() {
             out.extend_from_slice(&[0; RESERVED]);
         }
         start
@@ -26,7 +68,7 @@ impl Wrap {
     pub(crate) fn payload(self, start: usize) -> usize {
         match self {
             Self::Nothing => start,
-            Self::WebSocket => start + RESERVED,
+            Self::WebSocket { .. } => start + RESERVED,
         }
     }
 
@@ -35,6 +77,7 @@ impl Wrap {
         if self == Self::Nothing {
             return;
         }
+        let deflated = self.deflates() && deflate_tail(out, start + RESERVED);
         let payload = out.len() - start - RESERVED;
         debug_assert!(payload <= 65_535);
         let len = header_len(payload);
@@ -44,6 +87,9 @@ impl Wrap {
             out.truncate(start + len + payload);
         }
         out[start..start + len].copy_from_slice(&header(Opcode::Binary, payload)[..len]);
+        if deflated {
+            out[start] |= DEFLATED;
+        }
     }
 }
 
@@ -80,13 +126,26 @@ impl Frames<'_> {
     }
 
     fn control(&mut self, opcode: Opcode, payload: &[u8]) {
-        if self.wrap == Wrap::WebSocket {
-            self.message(opcode, &[payload]);
+        if self.wrap.is_framed() {
+            self.frame(opcode, &[payload]);
         }
     }
 
     fn message(&mut self, opcode: Opcode, parts: &[&[u8]]) {
-        if self.wrap == Wrap::WebSocket {
+        if self.wrap.deflates() {
+            let mut payload = parts.concat();
+            if deflate_tail(&mut payload, 0) {
+                let start = self.out.len();
+                self.frame(opcode, &[&payload]);
+                self.out[start] |= DEFLATED;
+                return;
+            }
+        }
+        self.frame(opcode, parts);
+    }
+
+    fn frame(&mut self, opcode: Opcode, parts: &[&[u8]]) {
+        if self.wrap.is_framed() {
             let len = parts.iter().map(|part| part.len()).sum();
             write_header(opcode, len, self.out);
         }
@@ -104,18 +163,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_begun_is_read_back(before in 0..3usize, len in prop_oneof![0..300usize, 65_000..65_536usize]) {
+        fn what_was_begun_is_read_back(before in 0..3usize, deflate: bool, len in prop_oneof![0..300usize, 65_000..65_536usize]) {
+            let wrap = Wrap::WebSocket { deflate };
             let mut out = vec![b'x'; before];
-            let start = Wrap::WebSocket.begin(&mut out);
-            prop_assert_eq!(Wrap::WebSocket.payload(start), out.len());
+            let start = wrap.begin(&mut out);
+            prop_assert_eq!(wrap.payload(start), out.len());
             out.resize(out.len() + len, b'y');
-            Wrap::WebSocket.finish(start, &mut out);
-            let mut reader = Reader::new(Side::Client, 65_535);
-            let frame = reader.next(&mut out[before..]).unwrap();
+            wrap.finish(start, &mut out);
             let payload = vec![b'y'; len];
-            let used = header_len(len) + len;
-            prop_assert_eq!(frame, Next::Frame { used, message: Some(Message::Binary(&payload)) });
-            prop_assert_eq!(out.len(), before + used);
+            Frames { wrap, out: &mut out }.text(&payload);
+            let mut reader = Reader::new(Side::Client, 65_535).with_deflate();
+            let mut rest = &mut out[before..];
+            for kind in [Message::Binary(&payload), Message::Text(std::str::from_utf8(&payload).expect("ASCII"))] {
+                let Next::Frame { used, message } = reader.next(rest).unwrap() else { panic!("a whole frame") };
+                prop_assert_eq!(message, Some(kind));
+                let plain = header_len(len) + len;
+                let small = deflate && len >= 128;
+                prop_assert!(used == plain || small);
+                prop_assert!(!small || used < len / 4);
+                rest = &mut rest[used..];
+            }
+            prop_assert!(rest.is_empty());
         }
     }
 }

@@ -14,9 +14,10 @@ pub(crate) use native::Native;
 pub(crate) use raw::Raw;
 pub(crate) use tty::Tty;
 
+use crate::metrics::Wire;
 use anywire_codec::dialect::native::ErrorCode;
 use anywire_model::{CloseReason, Intent, Offset, Role, Size, Stream};
-use anywire_session::{Attachment, Refused};
+use anywire_session::{Attachment, Lag, Refused};
 use std::time::Duration;
 
 /// A whole message from the client. A wire without messages delivers what it read as binary.
@@ -59,6 +60,8 @@ pub(crate) struct Open<'a> {
     pub(crate) size: Option<Size>,
     /// The most that the client wants to be allowed.
     pub(crate) role: Option<Role>,
+    /// What happens when it is slow; the service decides without it.
+    pub(crate) lag: Option<Lag>,
     /// The name under which its input is counted.
     pub(crate) client: Option<u64>,
     /// Whether a terminal emulator is at the other end.
@@ -117,6 +120,11 @@ pub(crate) enum Event<'a> {
 
 /// One client's side of a conversation.
 pub(crate) trait Dialect: Send + Sync {
+    /// What metrics and logs call it.
+    fn wire(&self) -> Wire {
+        Wire::Other
+    }
+
     /// How long the client may be silent before [`Dialect::silence`] decides.
     fn patience(&self) -> Duration;
 

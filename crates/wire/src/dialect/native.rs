@@ -2,12 +2,13 @@
 
 use super::{Dialect, Event, Fault, Frames, Inbound, Open, Request};
 use crate::limits;
+use crate::metrics::Wire;
 use anywire_codec::dialect::native::{
-    Client, DecodeError, ErrorCode, HEADER, Hello, ServerText, Welcome, keyframe_header,
+    self, Client, DecodeError, ErrorCode, HEADER, Hello, ServerText, Welcome, keyframe_header,
     output_header,
 };
 use anywire_model::{CloseReason, Intent, Offset, Stream};
-use anywire_session::{Attachment, Refused};
+use anywire_session::{Attachment, Lag, Refused};
 use std::time::Duration;
 
 /// A client of ours.
@@ -33,6 +34,7 @@ impl Native {
             session: hello.session,
             since: hello.since,
             role: hello.role,
+            lag: hello.lag.map(lag),
             client: hello.client,
             answers: true,
             ..Open::default()
@@ -47,6 +49,10 @@ impl Native {
 }
 
 impl Dialect for Native {
+    fn wire(&self) -> Wire {
+        Wire::Native
+    }
+
     fn patience(&self) -> Duration {
         limits::HELLO
     }
@@ -167,6 +173,14 @@ fn error(fault: &Fault) -> ServerText {
     ServerText::Error {
         code: fault.code,
         message: fault.message.clone(),
+    }
+}
+
+fn lag(lag: native::Lag) -> Lag {
+    match lag {
+        native::Lag::Resync => Lag::Resync,
+        native::Lag::Drop => Lag::Drop,
+        native::Lag::Disconnect => Lag::Disconnect,
     }
 }
 

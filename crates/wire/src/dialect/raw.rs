@@ -2,6 +2,7 @@
 //! dialect.
 
 use super::{Dialect, Event, Fault, Frames, Inbound, Open, Request};
+use crate::metrics::Wire;
 use anywire_model::Intent;
 use std::time::Duration;
 
@@ -13,6 +14,10 @@ pub(super) const RESET: &[u8] = b"\x1bc";
 pub(crate) struct Raw;
 
 impl Dialect for Raw {
+    fn wire(&self) -> Wire {
+        Wire::WebSocket
+    }
+
     fn patience(&self) -> Duration {
         Duration::ZERO
     }

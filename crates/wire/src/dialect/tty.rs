@@ -3,6 +3,7 @@
 use super::raw::RESET;
 use super::{Dialect, Event, Fault, Frames, Inbound, Open, Request};
 use crate::limits;
+use crate::metrics::Wire;
 use anywire_codec::dialect::native::ErrorCode;
 use anywire_codec::dialect::tty::{Client, DecodeError, Hello, OUTPUT, Server};
 use anywire_model::{Intent, Offset, Stream};
@@ -28,6 +29,10 @@ impl Tty {
 }
 
 impl Dialect for Tty {
+    fn wire(&self) -> Wire {
+        Wire::Tty
+    }
+
     fn patience(&self) -> Duration {
         limits::HELLO
     }

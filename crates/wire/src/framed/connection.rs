@@ -9,8 +9,11 @@ use super::service::{Answer, Caller, Conversation};
 use super::{Deadlines, Entry, Seat, gate};
 use crate::limits;
 use crate::link::{Socket, Visitor, Ways, scratch};
+use crate::metrics::{Meter, Turned, Wire};
+use crate::peer::Peer;
 use anywire_codec::framed::{self, Code, Id, Limits, Message, Reply, Stage};
 use anywire_codec::websocket;
+use std::fmt;
 use std::pin::pin;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -68,6 +71,16 @@ struct Connection {
     since: Instant,
     /// When the peer took something last.
     took: Instant,
+    account: Account,
+}
+
+/// What is remembered of a connection for metrics and the log.
+struct Account {
+    peer: Peer,
+    /// None for a client that was turned away.
+    meter: Option<Meter>,
+    received: u64,
+    sent: u64,
 }
 
 /// Runs a connection to its end.
@@ -93,6 +106,20 @@ impl Connection {
             seat,
             visitor,
         } = entry;
+        let metrics = &visitor.context.metrics;
+        let meter = match seat {
+            Seat::None => {
+                metrics.turned(Turned::Busy);
+                None
+            }
+            Seat::Own(_) | Seat::Counted => Some(metrics.attached(Wire::Framed)),
+        };
+        let account = Account {
+            peer: visitor.peer,
+            meter,
+            received: 0,
+            sent: 0,
+        };
         let settings = &visitor.context.listener.framed;
         let (limits, deadlines) = (settings.limits, settings.deadlines);
         let client = if asks {
@@ -114,6 +141,7 @@ impl Connection {
             stage: Stage::Idle,
             since: now,
             took: now,
+            account,
         });
         (connection, seat)
     }
@@ -163,7 +191,9 @@ impl Connection {
         if self.outbox.is_empty() {
             self.took = Instant::now();
         }
+        let waiting = self.outbox.len();
         let answered = self.answer().await;
+        self.account.sent(self.outbox.len() - waiting);
         // What was answered before a mistake is sent before the mistake is told.
         if !self.outbox.is_empty() {
             let took = self.outbox.flush(&self.socket).map_err(|_| End::Gone)?;
@@ -253,7 +283,10 @@ impl Connection {
             match self.socket.try_read(&mut scratch.input)? {
                 None => {}
                 Some(0) => self.ended = true,
-                Some(n) => self.inbox.extend_from_slice(&scratch.input[..n]),
+                Some(n) => {
+                    self.account.received(n);
+                    self.inbox.extend_from_slice(&scratch.input[..n]);
+                }
             }
             Ok(())
         })
@@ -296,7 +329,7 @@ impl Connection {
     /// The client is told why, and gets what it was told: our side ends first, then the peer's. Closing at once would
     /// discard what the peer has not read yet if it is still sending.
     async fn close(mut self: Box<Self>, end: End, shutdown: &CancellationToken) {
-        tracing::debug!(?end, "a connection ends");
+        self.account.ended(&end);
         let out = &mut self.outbox.bytes;
         match &end {
             End::Gone => return,
@@ -352,6 +385,47 @@ impl Connection {
     }
 }
 
+impl Account {
+    fn received(&mut self, bytes: usize) {
+        self.received += bytes as u64;
+        if let Some(meter) = &self.meter {
+            meter.received(bytes);
+        }
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+        if let Some(meter) = &self.meter {
+            meter.sent(bytes);
+        }
+    }
+
+    fn ended(&mut self, end: &End) {
+        tracing::info!(
+            wire = Wire::Framed.name(),
+            peer = %self.peer,
+            reason = %end,
+            received = self.received,
+            sent = self.sent,
+            "closed"
+        );
+        self.meter = None;
+    }
+}
+
+/// Why, in words of ours: what a client says of itself is not logged.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the client is gone"),
+            Self::Done => f.write_str("all was said"),
+            Self::Error(_) => f.write_str("refused"),
+            Self::Frame(error) => write!(f, "the client broke the framing: {error}"),
+            Self::Shutdown => f.write_str("the server stops"),
+        }
+    }
+}
+
 impl Client {
     async fn answer(&mut self, message: &Message<'_>, deadlines: &Deadlines) -> Reply {
         match self {
@@ -397,6 +471,6 @@ mod tests {
         let connection = size_of::<Connection>();
         assert!(talk <= 800, "the loop's future has {talk} bytes");
         assert!(whole <= 96, "the future around it has {whole} bytes");
-        assert!(connection <= 360, "its state has {connection} bytes");
+        assert!(connection <= 420, "its state has {connection} bytes");
     }
 }

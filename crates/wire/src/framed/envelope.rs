@@ -24,7 +24,7 @@ impl Envelope {
     pub(super) fn new(framing: Framing, limits: Limits) -> Self {
         match framing {
             Framing::Bytes => Self::Stream(Reader::new(limits)),
-            Framing::WebSocket(reader) => Self::WebSocket(reader),
+            Framing::WebSocket { reader, .. } => Self::WebSocket(reader),
         }
     }
 

@@ -26,6 +26,7 @@ pub(super) fn judge(visitor: &mut Visitor, message: &Message<'_>) -> Result<Repl
             role.map(|role| visitor.principal = visitor.peer.principal(role))
         }
     };
+    visitor.context.metrics.judged(judged.as_ref().err());
     match judged {
         Ok(()) => Ok(Reply::result("ok")),
         Err(Refusal::Wait(wait)) => {

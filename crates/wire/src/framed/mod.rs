@@ -18,9 +18,9 @@ pub use service::{Answer, Caller, Conversation, Service};
 
 pub(crate) use connection::run;
 
-use crate::Context;
 use crate::link::{Framing, Socket, Visitor};
 use crate::peer::Peer;
+use crate::{Context, Metrics};
 use anywire_codec::framed::Limits;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,6 +101,10 @@ impl Server {
             context,
             clients: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))),
         }
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.context.metrics
     }
 
     /// A connection to be run: one too many is told so.

@@ -1,6 +1,6 @@
 //! One connection while it speaks HTTP.
 
-use super::Server;
+use super::{Server, Stall};
 use crate::admit::Principal;
 use crate::dialect::Dialect;
 use crate::framed;
@@ -25,6 +25,10 @@ use tower_service::Service;
 #[derive(Clone)]
 pub(crate) struct Connection {
     pub(crate) peer: Peer,
+    /// Whether our end of it is on loopback.
+    here: bool,
+    /// Whether the peer takes what it asked for.
+    pub(crate) stall: Arc<Stall>,
     /// Where an accepted upgrade is left for the connection's own task.
     upgrade: Arc<Mutex<Option<Upgrade>>>,
 }
@@ -35,6 +39,8 @@ pub(crate) struct Upgrade {
     pub(crate) speech: Speech,
     pub(crate) principal: Principal,
     pub(crate) session: Option<String>,
+    /// Whether both sides agreed on compressed messages.
+    pub(crate) deflate: bool,
 }
 
 /// What is spoken behind an upgrade.
@@ -46,10 +52,20 @@ pub(crate) enum Speech {
 }
 
 impl Connection {
-    pub(super) fn new(peer: Peer) -> Self {
+    pub(super) fn new(peer: Peer, here: bool) -> Self {
         Self {
             peer,
+            here,
+            stall: Arc::new(Stall::new()),
             upgrade: Arc::default(),
+        }
+    }
+
+    /// Whether both ends are on this machine, as far as addresses tell.
+    pub(super) fn is_local(&self) -> bool {
+        match self.peer {
+            Peer::Ip(address) => self.here && address.ip().to_canonical().is_loopback(),
+            Peer::User(_) => true,
         }
     }
 
@@ -66,7 +82,14 @@ pub(super) async fn serve(
     server: Server,
     shutdown: CancellationToken,
 ) -> Option<Behind> {
-    let connection = Connection::new(peer);
+    let here = match &socket {
+        Socket::Tcp(stream) => {
+            let local = stream.local_addr();
+            local.is_ok_and(|address| address.ip().to_canonical().is_loopback())
+        }
+        Socket::Unix(_) => true,
+    };
+    let connection = Connection::new(peer, here);
     let context = server.context.clone();
     match socket {
         Socket::Tcp(stream) => requests(stream, &connection, server, shutdown).await,
@@ -74,7 +97,7 @@ pub(super) async fn serve(
     }
     let upgrade = connection.upgrade.lock().take()?;
     let (socket, head) = take_back(upgrade.on.await.ok()?)?;
-    let framing = Framing::websocket();
+    let framing = Framing::websocket(upgrade.deflate);
     let visitor = Visitor {
         context,
         peer,
@@ -110,6 +133,7 @@ async fn requests<S>(
     TokioIo<S>: Read + Write,
 {
     let service = service_fn(|mut request: http::Request<Incoming>| {
+        connection.stall.end();
         request.extensions_mut().insert(connection.clone());
         server.router.clone().call(request.map(Body::new))
     });
@@ -127,6 +151,10 @@ async fn requests<S>(
             if let Err(error) = result {
                 tracing::debug!(%error, "an HTTP connection broke");
             }
+            return;
+        }
+        () = connection.stall.too_long() => {
+            tracing::debug!("a client takes nothing of what it asked for");
             return;
         }
     }

@@ -10,8 +10,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, UPGRADE, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, REFERRER_POLICY, UPGRADE,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
@@ -41,11 +41,17 @@ fn admit(context: &Context, request: Request<Body>) -> Result<Request<Body>, Pro
             "a request without a connection",
         ));
     };
-    let need = need(&parts.method, parts.uri.path(), &parts.headers);
-    let principal =
-        context
-            .admission
-            .request(&parts, connection.peer, need, context.listener.auth)?;
+    let need = need(
+        &parts.method,
+        parts.uri.path(),
+        &parts.headers,
+        connection.is_local(),
+    );
+    let principal = context
+        .admission
+        .request(&parts, connection.peer, need, context.listener.auth);
+    context.metrics.judged(principal.as_ref().err());
+    let principal = principal?;
     if let Some(principal) = principal {
         parts.extensions.insert(principal);
     }
@@ -53,10 +59,11 @@ fn admit(context: &Context, request: Request<Body>) -> Result<Request<Body>, Pro
 }
 
 /// What a request needs besides a proper `Host` and `Origin`.
-fn need(method: &Method, path: &str, headers: &HeaderMap) -> Need {
+fn need(method: &Method, path: &str, headers: &HeaderMap, local: bool) -> Need {
     let read = method == Method::GET || method == Method::HEAD;
     let public = match path {
         "/healthz" => read,
+        "/readyz" | "/metrics" => read && local && !is_forwarded(headers),
         "/api/login" => method == Method::POST,
         path => read && page::exists(path),
     };
@@ -67,6 +74,11 @@ fn need(method: &Method, path: &str, headers: &HeaderMap) -> Need {
     } else {
         Need::PrincipalAndPage
     }
+}
+
+/// Whether a proxy says that it only passes this on: then the other end of the connection is not who asks.
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for")
 }
 
 fn secure(headers: &mut HeaderMap) {

@@ -6,17 +6,20 @@
 mod api;
 mod connection;
 mod gate;
+mod health;
 mod page;
 mod problem;
 mod routes;
+mod stall;
 
 pub(crate) use connection::{Connection, Speech, Upgrade};
 pub(crate) use problem::Problem;
+pub(crate) use stall::Stall;
 
-use crate::Context;
 use crate::link::Socket;
 use crate::listen::Behind;
 use crate::peer::Peer;
+use crate::{Context, Metrics};
 use axum::Router;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +37,10 @@ impl Server {
             router: routes::router(context.clone()),
             context,
         }
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.context.metrics
     }
 
     /// Serves requests; returns what is behind an upgrade, if there is one.

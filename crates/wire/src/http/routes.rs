@@ -1,22 +1,34 @@
 //! All routes, in one place.
 
-use super::{Problem, api, gate, page};
+use super::{Problem, api, gate, health, page};
 use crate::{Context, ws};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, get, post};
 use http::StatusCode;
 use std::sync::Arc;
 
 /// Every address that is not a file of the page.
-fn routes() -> [(&'static str, MethodRouter<Arc<Context>>); 7] {
-    [
-        ("/healthz", get(api::health)),
+fn routes() -> Vec<(&'static str, MethodRouter<Arc<Context>>)> {
+    vec![
+        ("/healthz", get(health::alive)),
+        ("/readyz", get(health::ready)),
+        ("/metrics", get(health::metrics)),
         ("/token", get(api::token)),
         ("/ws", get(ws::upgrade)),
         ("/api/login", post(api::login)),
-        ("/api/sessions", get(api::sessions)),
-        ("/api/sessions/{key}", delete(api::kill)),
+        ("/api/openapi.json", get(api::openapi)),
+        ("/api/services", get(api::services)),
+        ("/api/sessions", get(api::list).post(api::create)),
+        (
+            "/api/sessions/{key}",
+            get(api::session).patch(api::rename).delete(api::kill),
+        ),
+        ("/api/sessions/{key}/input", post(api::input)),
+        ("/api/sessions/{key}/output", get(api::output)),
+        ("/api/sessions/{key}/resize", post(api::resize)),
+        ("/api/sessions/{key}/screen", get(api::screen)),
+        ("/api/sessions/{key}/signal", post(api::signal)),
         ("/api/tickets", post(api::tickets)),
     ]
 }

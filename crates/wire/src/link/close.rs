@@ -15,7 +15,7 @@ impl Link {
     /// Says good-bye, delivers what waits, and ends the connection in order: our side first, then the peer's. Closing
     /// at once would discard what the peer has not read yet if it is still sending.
     pub(super) async fn close(&mut self, end: Box<End>, shutdown: &CancellationToken) {
-        tracing::debug!(?end, "a connection ends");
+        self.record.ended(self.talk.dialect.wire(), &end);
         if matches!(*end, End::Gone) || self.say_goodbye(*end).is_err() {
             return;
         }

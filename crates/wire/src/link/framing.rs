@@ -10,8 +10,8 @@ use anywire_codec::websocket::{CloseCode, Message, Next, Reader, Side};
 pub(crate) enum Framing {
     /// Whatever was read is a message.
     Bytes,
-    /// RFC 6455.
-    WebSocket(Reader),
+    /// RFC 6455, perhaps with compressed messages.
+    WebSocket { reader: Reader, deflate: bool },
 }
 
 /// What a frame was.
@@ -24,15 +24,21 @@ pub(super) enum Item<'a> {
 
 impl Framing {
     /// WebSocket, as its server.
-    pub(crate) fn websocket() -> Self {
-        Self::WebSocket(Reader::new(Side::Server, limits::MESSAGE))
+    pub(crate) fn websocket(deflate: bool) -> Self {
+        let reader = Reader::new(Side::Server, limits::MESSAGE);
+        let reader = if deflate {
+            reader.with_deflate()
+        } else {
+            reader
+        };
+        Self::WebSocket { reader, deflate }
     }
 
     /// What goes around messages in the other direction.
     pub(super) fn wrap(&self) -> Wrap {
         match self {
             Self::Bytes => Wrap::Nothing,
-            Self::WebSocket(_) => Wrap::WebSocket,
+            Self::WebSocket { deflate, .. } => Wrap::WebSocket { deflate: *deflate },
         }
     }
 
@@ -46,7 +52,7 @@ impl Framing {
             Self::Bytes => {
                 return Ok(Some((buffer.len(), Item::Message(Inbound::Binary(buffer)))));
             }
-            Self::WebSocket(reader) => reader,
+            Self::WebSocket { reader, .. } => reader,
         };
         let (used, message) = match reader.next(buffer).map_err(End::Frame)? {
             Next::More => return Ok(None),

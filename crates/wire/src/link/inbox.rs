@@ -180,6 +180,7 @@ impl Link {
                 Some(n) => n,
             };
             self.talk.heard = true;
+            self.record.received(n);
             if self.inbox.bytes.is_empty() {
                 let read = &mut scratch.input[..n];
                 let used = self.process(attachment, read, &mut scratch.output)?;
@@ -256,7 +257,7 @@ impl Link {
 
     /// The peer ended its side: on a raw wire that is the end of the input only.
     fn ended(&mut self, attachment: &mut Attachment) -> Result<(), End> {
-        if let Framing::WebSocket(_) = self.framing {
+        if let Framing::WebSocket { .. } = self.framing {
             return Err(End::Gone);
         }
         self.inbox.ended = true;

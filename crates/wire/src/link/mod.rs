@@ -10,6 +10,7 @@ mod inbox;
 mod open;
 mod outbox;
 mod pump;
+mod record;
 pub(crate) mod scratch;
 mod socket;
 
@@ -26,6 +27,7 @@ use anywire_model::CloseReason;
 use anywire_session::Attachment;
 use inbox::{Inbox, Talk};
 use outbox::Outbox;
+use record::Record;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -73,6 +75,7 @@ struct Link {
     talk: Talk,
     inbox: Inbox,
     outbox: Outbox,
+    record: Box<Record>,
 }
 
 /// Runs a connection to its end.
@@ -100,11 +103,17 @@ async fn open(
         talk: Talk::new(entry.dialect),
         inbox: Inbox::new(entry.head),
         outbox: Outbox::default(),
+        record: Box::new(Record::new(entry.visitor.peer)),
     });
+    let metrics = entry.visitor.context.metrics.clone();
     let opened = match link.hello(shutdown).await {
         Ok(open) => open::attach(entry.visitor, open).await.map_err(End::Fault),
         Err(end) => Err(end),
     };
+    if let Ok(attachment) = &opened {
+        let meter = metrics.attached(link.talk.dialect.wire());
+        link.record.attached(attachment.session().id(), meter);
+    }
     (link, opened.map(Box::new).map_err(Box::new))
 }
 

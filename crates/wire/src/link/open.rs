@@ -2,12 +2,13 @@
 
 use super::socket::Ways;
 use super::{End, Link, Visitor};
-use crate::Target;
 use crate::dialect::{Fault, Open};
+use crate::metrics::Resume;
 use crate::peer::Peer;
+use crate::{Listener, Target};
 use anywire_codec::dialect::native::ErrorCode;
-use anywire_model::{Role, Size};
-use anywire_session::{Attach, AttachError, Attachment, Create, CreateError, Lag, Session, Start};
+use anywire_model::{Offset, Role, Size};
+use anywire_session::{Attach, AttachError, Attachment, Create, CreateError, Session, Start};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +53,8 @@ impl Link {
 /// Finds or makes the session that a client wants, and joins it.
 pub(super) async fn attach(visitor: Visitor, open: Open<'static>) -> Result<Attachment, Fault> {
     let (session, fresh) = session_for(&visitor, open.session.as_deref(), open.size).await?;
-    let granted = granted(&visitor);
+    let listener = &visitor.context.listener;
+    let granted = granted(visitor.peer, visitor.principal.role, listener);
     let role = open.role.map_or(granted, |wanted| wanted.min(granted));
     let start = match open.since {
         // Nothing has left a new session's log, so no picture needs to be drawn.
@@ -63,20 +65,21 @@ pub(super) async fn attach(visitor: Visitor, open: Open<'static>) -> Result<Atta
     let attach = Attach {
         role,
         start,
-        lag: if role.may_write() {
-            Lag::Block
-        } else {
-            Lag::Resync
-        },
+        lag: open.lag,
         size: open.size,
         client: open.client,
         answers: open.answers,
         principal: visitor.principal.name.clone(),
     };
-    session.attach(attach).map_err(|error| match error {
+    let attachment = session.attach(attach).map_err(|error| match error {
         AttachError::Busy(_) => Fault::new(ErrorCode::Busy, error.to_string()),
         _ => Fault::new(ErrorCode::SpawnFailed, error.to_string()),
-    })
+    })?;
+    if let Some(since) = open.since {
+        let metrics = &visitor.context.metrics;
+        metrics.resumed(resumed(&attachment, since));
+    }
+    Ok(attachment)
 }
 
 /// The session that a client wants, and whether it was made just now.
@@ -91,10 +94,22 @@ pub(crate) async fn session_for(
     }
 }
 
-/// What this visitor may do at most.
-pub(crate) fn granted(visitor: &Visitor) -> Role {
-    let listener = visitor.context.listener.default_role;
-    match (visitor.peer, visitor.principal.role) {
+/// What somebody got who came back for output from `since` on.
+fn resumed(attachment: &Attachment, since: Offset) -> Resume {
+    let welcome = attachment.welcome();
+    if welcome.keyframe {
+        Resume::Keyframe
+    } else if welcome.from == since && since >= attachment.session().extent().start {
+        Resume::Exact
+    } else {
+        Resume::Gap
+    }
+}
+
+/// What somebody with this role of his own may do at most.
+pub(crate) fn granted(peer: Peer, role: Option<Role>, listener: &Listener) -> Role {
+    let listener = listener.default_role;
+    match (peer, role) {
         (Peer::User(_), role) => role.unwrap_or(Role::Owner),
         (Peer::Ip(_), role) => role.map_or(listener, |role| role.min(listener)),
     }
@@ -132,7 +147,7 @@ async fn target(visitor: &Visitor, size: Option<Size>) -> Result<(Session, bool)
         Err(CreateError::NameTaken(name)) => Ok((find(visitor, &name)?, false)),
         Err(error) => {
             let code = match error {
-                CreateError::Busy(_) => ErrorCode::Busy,
+                CreateError::Busy(_) | CreateError::ServiceBusy(_) => ErrorCode::Busy,
                 CreateError::NoService(_) => ErrorCode::NoSuchSession,
                 _ => ErrorCode::SpawnFailed,
             };

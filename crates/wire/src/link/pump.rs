@@ -5,7 +5,7 @@
 
 use super::socket::Ways;
 use super::{End, Link, scratch};
-use crate::dialect::{Event, Frames, Wrap};
+use crate::dialect::{Event, Frames};
 use crate::limits;
 use anywire_session::{Attachment, Output};
 use std::future::pending;
@@ -65,7 +65,7 @@ impl Link {
                 // The peer: a key that is pressed goes before the flood that it may stop.
                 ready = self.socket.ready(ways) => Wake::Socket(ready),
                 () = program(&mut attachment, output, input) => Wake::Program,
-                () = &mut timer, if self.wrap() == Wrap::WebSocket => Wake::Timer,
+                () = &mut timer, if self.wrap().is_framed() => Wake::Timer,
             };
             let done = match wake {
                 Wake::Socket(Ok(ready)) => self.socket_turn(ready, &mut attachment),
@@ -143,6 +143,9 @@ impl Link {
                     }
                 }
                 left = left.saturating_sub(out.len());
+                if !out.is_empty() {
+                    self.record.sent(out.len());
+                }
                 self.outbox.send(&self.socket, out)?;
                 if idle {
                     break;

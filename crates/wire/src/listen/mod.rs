@@ -4,6 +4,7 @@ mod accept;
 
 use crate::limits;
 use crate::link::{self, Entry};
+use crate::metrics::{Metrics, Turned};
 use crate::{Context, framed, http, tcp};
 use accept::{Accepted, Acceptor};
 use std::io;
@@ -129,6 +130,22 @@ pub(crate) enum Behind {
 }
 
 impl Server {
+    fn metrics(&self) -> &Arc<Metrics> {
+        match self {
+            Self::Http(server) => server.metrics(),
+            Self::Tcp(context) => &context.metrics,
+            Self::Framed(server) => server.metrics(),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Tcp(_) => "tcp",
+            Self::Framed(_) => "framed",
+        }
+    }
+
     fn new(protocol: Protocol, context: Context) -> Self {
         let context = Arc::new(context);
         match protocol {
@@ -146,6 +163,7 @@ async fn connection(
     shutdown: CancellationToken,
     _permit: OwnedSemaphorePermit,
 ) {
+    let _open = arrival.1.metrics().accepted();
     // A statement of its own: in the head of the `if let`, the handshake's memory would live as long as the pump.
     let behind = Box::pin(shake_hands(arrival, shutdown.clone())).await;
     match behind {
@@ -165,6 +183,7 @@ async fn shake_hands(
         Ok(Some(registered)) => registered,
         Ok(None) => {
             tracing::warn!("a process of another user was turned away");
+            server.metrics().turned(Turned::User);
             return None;
         }
         Err(error) => {
@@ -172,13 +191,19 @@ async fn shake_hands(
             return None;
         }
     };
-    match server {
+    let wire = server.name();
+    tracing::info!(wire, %peer, "connected");
+    let entry = match server {
         Server::Http(server) => server.shake_hands(socket, peer, shutdown).await,
         Server::Tcp(context) => tcp::shake_hands(socket, peer, context, shutdown)
             .await
             .map(Behind::Pump),
         Server::Framed(server) => Some(Behind::Messages(server.arrive(socket, peer))),
+    };
+    if entry.is_none() {
+        tracing::info!(wire, %peer, reason = "nothing more to say", "closed");
     }
+    entry
 }
 
 /// Waits after errors of `accept`: out of descriptors, the next try would fail at once.

@@ -5,6 +5,7 @@
 //! connection that begins with one is closed before its first byte arrives anywhere.
 
 use crate::dialect::{Dialect, Event, Fault, Frames, Inbound, Open, Raw, Request};
+use crate::metrics::Wire;
 use crate::observer::Observed;
 use anywire_codec::dialect::native::ErrorCode;
 use std::time::Duration;
@@ -52,6 +53,10 @@ impl RawTcp {
 }
 
 impl Dialect for RawTcp {
+    fn wire(&self) -> Wire {
+        Wire::Tcp
+    }
+
     fn patience(&self) -> Duration {
         Raw.patience()
     }

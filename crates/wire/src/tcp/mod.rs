@@ -64,7 +64,9 @@ async fn ask(
             break;
         }
         let code = String::from_utf8_lossy(&line);
-        match context.admission.login(address.ip(), Secret::Code(&code)) {
+        let judged = context.admission.login(address.ip(), Secret::Code(&code));
+        context.metrics.judged(judged.as_ref().err());
+        match judged {
             Ok(role) => return Some((Peer::Ip(address).principal(role), read)),
             Err(Refusal::Wait(wait)) => {
                 say(stream, &too_many(wait)).await?;

@@ -1,18 +1,19 @@
 //! The WebSocket handshake (RFC 6455 section 4.2). Every refusal comes before the upgrade, as plain HTTP.
 
-use crate::Context;
 use crate::admit::Principal;
 use crate::dialect::{Auto, Native, Tty};
 use crate::http::{Connection, Problem, Speech, Upgrade};
+use crate::{Compression, Context};
 use anywire_codec::dialect::{native, tty};
 use anywire_codec::framed;
+use anywire_codec::websocket::deflate;
 use axum::body::Body;
 use axum::extract::{Extension, Query, Request, State};
 use axum::response::Response;
 use data_encoding::BASE64;
 use http::header::{
-    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
@@ -44,11 +45,14 @@ pub(crate) async fn upgrade(
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     }
     let (protocol, speech) = choose(request.headers());
+    let is_framed = matches!(speech, Speech::Framed);
+    let deflate = !is_framed && deflates(&context, &connection, request.headers());
     connection.upgrade(Upgrade {
         on: hyper::upgrade::on(&mut request),
         speech,
         principal,
         session: address.session,
+        deflate,
     });
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -56,6 +60,10 @@ pub(crate) async fn upgrade(
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    if deflate {
+        let extension = HeaderValue::from_static(deflate::RESPONSE);
+        headers.insert(SEC_WEBSOCKET_EXTENSIONS, extension);
+    }
     if let Some(protocol) = protocol {
         let protocol = HeaderValue::from_static(protocol);
         headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
@@ -113,6 +121,17 @@ fn choose(headers: &HeaderMap) -> (Option<&'static str>, Speech) {
         }
     }
     (None, Speech::Dialect(Box::new(Auto)))
+}
+
+/// Whether messages are compressed: the client offers it, and the listener thinks that it is worth it.
+fn deflates(context: &Context, connection: &Connection, headers: &HeaderMap) -> bool {
+    let wanted = match context.listener.compression {
+        Compression::Always => true,
+        Compression::Never => false,
+        Compression::Auto => connection.peer.is_remote(),
+    };
+    let mut offers = headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter();
+    wanted && offers.any(|offers| offers.to_str().is_ok_and(deflate::accepts))
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {

@@ -116,7 +116,7 @@ pub async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let socket = Socket {
         stream,
-        reader: Reader::new(Side::Client, 16 << 20),
+        reader: Reader::new(Side::Client, 16 << 20).with_deflate(),
         buffer: Vec::new(),
     };
     Ok((socket, response))

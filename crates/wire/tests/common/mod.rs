@@ -13,7 +13,9 @@ use anywire_process::{Local, Recipe};
 use anywire_session::{Policy, Registry};
 use anywire_wire::admit::{Options, loopback_hosts};
 use anywire_wire::framed::Settings;
-use anywire_wire::{Admission, Bound, Context, Listener, Listening, Protocol, Target, serve};
+use anywire_wire::{
+    Admission, Bound, Compression, Context, Listener, Listening, Metrics, Protocol, Target, serve,
+};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
@@ -37,6 +39,7 @@ pub struct Setup {
     pub argv: Vec<String>,
     pub ring_len: usize,
     pub framed: Settings,
+    pub compression: Compression,
 }
 
 impl Setup {
@@ -50,6 +53,7 @@ impl Setup {
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             ring_len: 1 << 20,
             framed: Settings::default(),
+            compression: Compression::Auto,
         }
     }
 
@@ -80,6 +84,7 @@ pub struct Server {
     pub unix_framed: PathBuf,
     pub admission: Arc<Admission>,
     pub registry: Registry,
+    pub metrics: Arc<Metrics>,
     pub stop: CancellationToken,
     listeners: JoinSet<()>,
     folder: PathBuf,
@@ -92,14 +97,14 @@ impl Server {
             argv: setup.argv,
             env: Vec::new(),
             cwd: None,
+            login: false,
+            keep_env: None,
             io: setup.io,
             ring_len: setup.ring_len,
             grace_ms: 100,
         };
         let local = Local::new(BTreeMap::from([(service.clone(), recipe)])).unwrap();
-        let policy = Policy {
-            ttl: Duration::from_secs(60),
-        };
+        let policy = Arc::new(Policy::new(Duration::from_secs(60)));
         let settings = anywire_session::Settings {
             services: BTreeMap::from([(service.clone(), policy)]),
             max_sessions: 16,
@@ -122,6 +127,9 @@ impl Server {
             vault: None,
             save: Box::new(|_| {}),
         }));
+        let metrics = Arc::<Metrics>::default();
+        metrics.set_ready(true);
+        registry.describe(&service, setup.io);
         let target = if setup.shared {
             Target::Named {
                 name: "shared".to_owned(),
@@ -133,10 +141,12 @@ impl Server {
         let context = Context {
             registry: registry.clone(),
             admission: admission.clone(),
+            metrics: metrics.clone(),
             listener: Listener {
                 auth: setup.auth,
                 default_role: setup.role,
                 framed: setup.framed,
+                compression: setup.compression,
                 ..Listener::new(target)
             },
         };
@@ -168,6 +178,7 @@ impl Server {
             unix_framed,
             admission,
             registry,
+            metrics,
             stop,
             listeners,
             folder,

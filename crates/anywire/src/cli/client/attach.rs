@@ -3,9 +3,10 @@
 use super::Target;
 use super::console::{Console, note};
 use super::find::Server;
-use super::http::{HttpError, Peer};
+use super::http::HttpError;
 use super::keys::DetachKey;
 use super::link::{BROKEN, Event, Link, LinkError};
+use super::place::Wire;
 use super::progress::Progress;
 use super::ws::WsError;
 use anyhow::{Context as _, Result, bail};
@@ -13,7 +14,6 @@ use anywire_codec::dialect::native::{Client, ErrorCode, ServerText, Welcome};
 use anywire_model::{Io, Role, Size};
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -35,8 +35,20 @@ pub struct AttachArgs {
     #[arg(long)]
     view: bool,
     /// The key that leaves the session running and returns here, or none
-    #[arg(long, value_name = "KEY", default_value = r"ctrl-\")]
+    #[arg(long, value_name = "KEY", default_value_t)]
     detach_key: DetachKey,
+}
+
+impl AttachArgs {
+    /// Joining this session in the usual way.
+    pub(super) fn to(target: Target, session: String) -> Self {
+        Self {
+            target,
+            session: Some(session),
+            view: false,
+            detach_key: DetachKey::default(),
+        }
+    }
 }
 
 /// Runs `attach`; the exit code is the program's.
@@ -57,6 +69,9 @@ pub async fn attach(args: AttachArgs) -> Result<ExitCode> {
         input_open: !args.view,
         signals: Signals::new().context("watching signals")?,
     };
+    if attach.console.is_terminal && attach.detach.is_some() {
+        note(&format!("{} detaches", attach.detach));
+    }
     let end = attach.run(stream).await;
     let patient = matches!(end, Ok(End::Exit { .. }));
     let name = attach
@@ -123,8 +138,15 @@ enum End {
 }
 
 impl Attach {
-    async fn run(&mut self, stream: UnixStream) -> Result<End> {
-        let mut link = self.hello(stream).await.map_err(failure)?;
+    async fn run(&mut self, stream: Wire) -> Result<End> {
+        let mut link = match self.hello(stream).await {
+            Ok(link) => link,
+            Err(error) if is_unknown(&error) => {
+                let wanted = self.progress.session().unwrap_or_default().to_owned();
+                return Err(self.server.unknown(&wanted).await);
+            }
+            Err(error) => return Err(failure(error)),
+        };
         loop {
             let lost = match self.talk(&mut link).await? {
                 End::Lost(why) => why,
@@ -138,13 +160,14 @@ impl Attach {
         }
     }
 
-    async fn hello(&mut self, stream: UnixStream) -> Result<Link<UnixStream>, LinkError> {
+    async fn hello(&mut self, stream: Wire) -> Result<Link<Wire>, LinkError> {
         let size = self
             .console
             .size()
             .filter(|_| self.role != Some(Role::Viewer));
         let hello = self.progress.hello(self.role, size);
-        let (link, welcome) = Link::connect(stream, &Peer::local(), hello).await?;
+        let path = format!("{}/ws", self.server.base);
+        let (link, welcome) = Link::connect_at(stream, &self.server.peer, &path, hello).await?;
         self.welcomed(&welcome);
         Ok(link)
     }
@@ -170,7 +193,7 @@ impl Attach {
     }
 
     /// Tries until the server answers, the user detaches, or it has taken too long.
-    async fn come_back(&mut self, why: String) -> Result<Result<Link<UnixStream>, End>> {
+    async fn come_back(&mut self, why: String) -> Result<Result<Link<Wire>, End>> {
         let deadline = Instant::now() + COME_BACK;
         let mut last = why;
         while Instant::now() < deadline {
@@ -201,7 +224,7 @@ impl Attach {
     }
 
     /// Both ways until the connection or the session is over.
-    async fn talk(&mut self, link: &mut Link<UnixStream>) -> Result<End> {
+    async fn talk(&mut self, link: &mut Link<Wire>) -> Result<End> {
         loop {
             self.feed(link);
             let room = self.console.has_room();
@@ -245,7 +268,7 @@ impl Attach {
     }
 
     /// Puts input into the link, as much as may wait there.
-    fn feed(&mut self, link: &mut Link<UnixStream>) {
+    fn feed(&mut self, link: &mut Link<Wire>) {
         if let Some(offset) = self.progress.take_acknowledgement() {
             link.send(&Client::Ack(offset));
         }
@@ -334,6 +357,12 @@ fn is_final(error: &LinkError) -> bool {
         LinkError::Closed { code, .. } => !may_come_back(*code),
         _ => true,
     }
+}
+
+/// Whether no session has the name that was asked for.
+fn is_unknown(error: &LinkError) -> bool {
+    let code = ErrorCode::NoSuchSession;
+    matches!(error, LinkError::Refused { code: said, .. } if *said == code)
 }
 
 fn failure(error: LinkError) -> anyhow::Error {

@@ -1,17 +1,26 @@
-//! Which server a command means: the only one alive, or the one that was named.
+//! Which server a command means: the one at a URL, the only one alive here, or the one that was named.
 
+use super::http::Peer;
+use super::place::{Place, Url, Wire};
 use crate::runtime_dir;
 use anyhow::{Context as _, Result, bail};
-use std::io;
-use std::path::{Path, PathBuf};
-use tokio::net::UnixStream;
+use std::path::Path;
 
-/// Which server to talk to.
+/// Which server to talk to
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Target {
-    /// The server's name, when several run: the port of its first listener
+    /// The server's name, when several run here: the port of its first listener
     #[arg(long, value_name = "NAME", env = "ANYWIRE_SERVER")]
     pub server: Option<String>,
+    /// The server's address, as it prints it; ANYWIRE_TOKEN has the start code or token if the URL has none
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "ANYWIRE_URL",
+        conflicts_with = "server",
+        hide_env_values = true
+    )]
+    pub url: Option<String>,
 }
 
 /// A server that was found.
@@ -19,8 +28,10 @@ pub struct Target {
 pub struct Server {
     /// Its name.
     pub name: String,
-    /// Its socket.
-    pub socket: PathBuf,
+    pub(super) peer: Peer,
+    /// What stands before every path.
+    pub(super) base: String,
+    place: Place,
 }
 
 impl Target {
@@ -28,18 +39,46 @@ impl Target {
     ///
     /// # Errors
     /// When none runs, or several and none was named, or the named one does not run.
-    pub async fn connect(&self) -> Result<(Server, UnixStream)> {
-        self.connect_in(&runtime_dir::open()?).await
+    pub async fn connect(&self) -> Result<(Server, Wire)> {
+        match &self.url {
+            Some(url) => self.connect_to(url).await,
+            None => self.connect_in(&runtime_dir::open()?).await,
+        }
     }
 
-    async fn connect_in(&self, dir: &Path) -> Result<(Server, UnixStream)> {
+    async fn connect_to(&self, url: &str) -> Result<(Server, Wire)> {
+        let url = Url::parse(url)?;
+        // From the environment alone: what stands on a command line can be read by everybody on the machine.
+        let token = std::env::var("ANYWIRE_TOKEN").ok();
+        let token = token.as_deref().filter(|token| !token.is_empty());
+        let server = Server {
+            name: url.host.clone(),
+            peer: url.peer(token).await?,
+            base: url.base.clone(),
+            place: Place::Tcp(url.address.clone()),
+        };
+        match server.try_connect().await? {
+            Some(stream) => Ok((server, stream)),
+            None => bail!(
+                "nobody listens at {}; `anywire serve -l http://{0}` would",
+                url.address
+            ),
+        }
+    }
+
+    async fn connect_in(&self, dir: &Path) -> Result<(Server, Wire)> {
         let candidates = match &self.server {
             Some(name) => vec![(name.clone(), runtime_dir::socket(dir, name)?)],
             None => runtime_dir::sockets(dir)?,
         };
         let mut alive = Vec::new();
         for (name, socket) in candidates {
-            let server = Server { name, socket };
+            let server = Server {
+                name,
+                peer: Peer::local(),
+                base: String::new(),
+                place: Place::Unix(socket),
+            };
             if let Some(stream) = server.try_connect().await? {
                 alive.push((server, stream));
             }
@@ -60,29 +99,23 @@ impl Target {
 }
 
 impl Server {
-    /// A connection; `None` when the socket is stale or gone.
-    pub(super) async fn try_connect(&self) -> Result<Option<UnixStream>> {
-        match UnixStream::connect(&self.socket).await {
-            Ok(stream) => Ok(Some(stream)),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(error) => {
-                Err(error).with_context(|| format!("connecting to {}", self.socket.display()))
-            }
-        }
+    /// A connection; `None` when nobody listens there.
+    pub(super) async fn try_connect(&self) -> Result<Option<Wire>> {
+        self.place.try_connect().await
+    }
+
+    /// A connection.
+    pub(super) async fn connect(&self) -> Result<Wire> {
+        let stream = self.try_connect().await?;
+        stream.with_context(|| format!("the server {} is gone", self.name))
     }
 
     /// The address of its page: its name is its first listener's address, or only the port if that is on 127.0.0.1.
     pub(super) fn page(&self) -> String {
-        match self.name.parse::<std::net::SocketAddr>() {
-            Ok(address) => format!("http://{address}/"),
-            Err(_) => format!("http://127.0.0.1:{}/", self.name),
+        match (&self.place, self.name.parse::<std::net::SocketAddr>()) {
+            (Place::Tcp(_), _) => format!("http://{}{}/", self.name, self.base),
+            (Place::Unix(_), Ok(address)) => format!("http://{address}/"),
+            (Place::Unix(_), Err(_)) => format!("http://127.0.0.1:{}/", self.name),
         }
     }
 }
@@ -96,6 +129,7 @@ mod tests {
     async fn choose(dir: &Path, name: Option<&str>) -> Result<String> {
         let target = Target {
             server: name.map(str::to_owned),
+            url: None,
         };
         Ok(target.connect_in(dir).await?.0.name)
     }

@@ -10,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The longest answer that is read; a list of a thousand sessions is a third of a megabyte.
 const MAX_BODY: usize = 4 << 20;
-/// The longest that a server may take to answer. A restarted one is back within a second.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// The longest that a server may take to answer: input may wait ten seconds for a program to read it.
+const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Why an exchange failed.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum HttpError {
     /// The answer was cut or longer than 4 MiB.
     #[error("reading the server's answer: {0}")]
     Body(String),
-    /// No answer within ten seconds.
+    /// No answer within fifteen seconds.
     #[error("the server did not answer within {} s", DEADLINE.as_secs())]
     Deadline,
     /// The server refused.
@@ -89,6 +89,17 @@ pub async fn exchange<S: Stream>(
         request = request.header(header::CONTENT_TYPE, "application/json");
     }
     let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes())))?;
+    ask(stream, request).await
+}
+
+/// Sends a request as it is and returns the whole answer.
+///
+/// # Errors
+/// As [`exchange`].
+pub(super) async fn ask<S: Stream>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Bytes>, HttpError> {
     let talk = async {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let answer = async move {
@@ -102,6 +113,45 @@ pub async fn exchange<S: Stream>(
     tokio::time::timeout(DEADLINE, talk)
         .await
         .map_err(|_| HttpError::Deadline)?
+}
+
+/// Sends a request and returns the answer's head as soon as it is there, with its body still to come. What drives the
+/// connection is returned too: the caller polls it while it reads.
+///
+/// # Errors
+/// As [`exchange`].
+pub(super) async fn begin<S: Stream>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+) -> Result<(Response<hyper::body::Incoming>, Driver), HttpError> {
+    let talk = async {
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let mut driver: Driver = Box::pin(async move {
+            // How it broke is told by the body.
+            let _ = connection.await;
+        });
+        let answer = sender.send_request(request);
+        let mut answer = std::pin::pin!(answer);
+        let answer = tokio::select! {
+            answer = &mut answer => answer?,
+            () = &mut driver => answer.await?,
+        };
+        Ok((answer, driver))
+    };
+    tokio::time::timeout(DEADLINE, talk)
+        .await
+        .map_err(|_| HttpError::Deadline)?
+}
+
+/// Moves the bytes of one connection.
+pub(super) type Driver = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The whole of a short body, such as a problem.
+pub(super) async fn whole(
+    answer: Response<hyper::body::Incoming>,
+) -> Result<Response<Bytes>, HttpError> {
+    let (head, body) = answer.into_parts();
+    Ok(Response::from_parts(head, collect(body).await?))
 }
 
 /// Sends a request that asks for another protocol; the stream comes back with whatever was read beyond the answer.

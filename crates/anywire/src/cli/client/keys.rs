@@ -11,6 +11,13 @@ pub(super) struct DetachKey {
     shown: String,
 }
 
+impl Default for DetachKey {
+    fn default() -> Self {
+        let key = r"ctrl-\".parse();
+        key.expect("the usual key is one")
+    }
+}
+
 impl FromStr for DetachKey {
     type Err = String;
 
@@ -40,6 +47,11 @@ impl FromStr for DetachKey {
 }
 
 impl DetachKey {
+    /// Whether there is one.
+    pub(super) fn is_some(&self) -> bool {
+        !self.forms.is_empty()
+    }
+
     /// What comes before the key in these bytes; `None` if the key is not there.
     pub(super) fn before<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let at = self

@@ -86,12 +86,25 @@ impl<S: Transport> Link<S> {
     ///
     /// # Errors
     /// [`LinkError`]; `Refused` and `Closed` are the server's decision.
-    pub async fn connect(
+    pub fn connect(
         stream: S,
         peer: &Peer,
         hello: Hello,
+    ) -> impl Future<Output = Result<(Self, Welcome), LinkError>> {
+        Self::connect_at(stream, peer, "/ws", hello)
+    }
+
+    /// The same where the WebSocket is at another path.
+    ///
+    /// # Errors
+    /// As [`Link::connect`].
+    pub async fn connect_at(
+        stream: S,
+        peer: &Peer,
+        path: &str,
+        hello: Hello,
     ) -> Result<(Self, Welcome), LinkError> {
-        let ws = WebSocket::connect(stream, peer, "/ws", SUBPROTOCOL).await?;
+        let ws = WebSocket::connect(stream, peer, path, SUBPROTOCOL).await?;
         let mut link = Self {
             ws,
             scratch: Vec::new(),

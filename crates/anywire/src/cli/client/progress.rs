@@ -95,6 +95,7 @@ impl Progress {
             role,
             client: Some(self.client),
             window: Some(WINDOW),
+            lag: None,
         }
     }
 

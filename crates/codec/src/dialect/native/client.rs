@@ -29,6 +29,21 @@ pub struct Hello {
     /// Output bytes that may be on the way beyond the last `ack`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<u64>,
+    /// What happens when the client does not keep up; the service decides without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag: Option<Lag>,
+}
+
+/// What happens to a client that does not keep up with the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lag {
+    /// It gets a keyframe, or a gap on pipes, and never slows the program.
+    Resync,
+    /// It goes on at the oldest byte kept, behind a gap.
+    Drop,
+    /// It is closed with `too-slow`.
+    Disconnect,
 }
 
 impl Hello {

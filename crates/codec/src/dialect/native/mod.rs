@@ -7,7 +7,7 @@ mod client;
 mod error;
 mod server;
 
-pub use client::{Client, Hello, input_header};
+pub use client::{Client, Hello, Lag, input_header};
 pub use error::{DecodeError, ErrorCode};
 pub use server::{Server, ServerText, Welcome};
 

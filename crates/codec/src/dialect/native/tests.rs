@@ -9,12 +9,16 @@ fn role() -> impl Strategy<Value = Role> {
     prop_oneof![Just(Role::Viewer), Just(Role::Writer), Just(Role::Owner)]
 }
 
+fn lag() -> impl Strategy<Value = Lag> {
+    prop_oneof![Just(Lag::Resync), Just(Lag::Drop), Just(Lag::Disconnect)]
+}
+
 prop_compose! {
     fn hello()(
         session in of(".{0,20}"), since: Option<u64>, cols: Option<u64>, rows: Option<u64>,
-        role in of(role()), client: Option<u64>, window: Option<u64>,
+        role in of(role()), client: Option<u64>, window: Option<u64>, lag in of(lag()),
     ) -> Hello {
-        Hello { session, since, cols, rows, role, client, window }
+        Hello { session, since, cols, rows, role, client, window, lag }
     }
 }
 

@@ -111,7 +111,8 @@ impl Driver {
         let (session, fresh) = session_for(&self.visitor, open.session.as_deref(), size)
             .await
             .map_err(|fault| Reply::refusal(code(fault.code), &fault.message))?;
-        let granted = granted(&self.visitor);
+        let (peer, own) = (self.visitor.peer, self.visitor.principal.role);
+        let granted = granted(peer, own, &self.visitor.context.listener);
         let role = open.role.map_or(granted, |wanted| wanted.min(granted));
         let attach = self.attach(role, size, Start::Now);
         let attachment = session.attach(attach).map_err(busy)?;
@@ -132,7 +133,7 @@ impl Driver {
         Attach {
             role,
             start,
-            lag: Lag::Resync,
+            lag: Some(Lag::Resync),
             size,
             client: None,
             answers: false,
@@ -188,7 +189,7 @@ impl Driver {
     /// The session that is meant: the one named, or the only one.
     fn index(&self, key: Option<&str>) -> Result<usize, Reply> {
         let is = |key: &str, session: &Session| {
-            key == session.name() || key.parse::<SessionId>() == Ok(session.id())
+            key == &*session.name() || key.parse::<SessionId>() == Ok(session.id())
         };
         let found = match key {
             Some(key) => self.opened.iter().position(|one| is(key, one.session())),

@@ -12,23 +12,39 @@ use tower_service::Service;
 const PUBLIC: &[(&str, &str)] = &[
     ("GET", "/healthz"),
     ("HEAD", "/healthz"),
+    ("GET", "/readyz"),
+    ("HEAD", "/readyz"),
+    ("GET", "/metrics"),
+    ("HEAD", "/metrics"),
     ("POST", "/api/login"),
 ];
 
 async fn ask(router: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+    ask_from("127.0.0.1:5000", true, router, method, path, headers).await
+}
+
+async fn ask_from(
+    peer: &str,
+    here: bool,
+    router: &Router,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Response {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let mut request = request.body(Body::empty()).unwrap();
-    let peer = Peer::Ip("127.0.0.1:5000".parse().unwrap());
-    request.extensions_mut().insert(Connection::new(peer));
+    let peer = Peer::Ip(peer.parse().unwrap());
+    request.extensions_mut().insert(Connection::new(peer, here));
     router.clone().call(request).await.unwrap()
 }
 
 /// Paths of all routes, of the page, and of nothing.
 fn paths() -> Vec<String> {
-    let known = routes().map(|(path, _)| path.replace("{key}", "x"));
+    let routes = routes().into_iter();
+    let known = routes.map(|(path, _)| path.replace("{key}", "x"));
     let unknown = ["/nothing", "/api", "/api/", "/ws/x", "/../etc/passwd"].map(str::to_owned);
     let page = page::paths().chain(["/".to_owned()]);
     known.into_iter().chain(unknown).chain(page).collect()
@@ -114,13 +130,69 @@ async fn unknown_addresses_and_methods_are_told_apart() {
     };
     assert_eq!(status("GET", "/nothing").await.0, 404);
     assert_eq!(status("POST", "/nothing").await.0, 404);
-    let (code, headers) = status("POST", "/api/sessions").await;
+    let (code, headers) = status("PUT", "/api/sessions").await;
     assert_eq!(
         (code, &headers["allow"]),
-        (405, &"GET,HEAD".parse().unwrap())
+        (405, &"GET,HEAD,POST".parse().unwrap())
     );
     assert_eq!(headers["content-type"], "application/problem+json");
     // The listener's role is the viewer's.
     assert_eq!(status("DELETE", "/api/sessions/x").await.0, 403);
     assert_eq!(status("GET", "/api/sessions").await.0, 200);
+}
+
+/// What watches over a server needs no credentials on the server's own machine, and only there.
+#[tokio::test]
+async fn figures_are_for_who_is_here_or_logged_in() {
+    let router = router(context(true));
+    for path in ["/readyz", "/metrics"] {
+        for (peer, here, forwarded, open) in [
+            ("127.0.0.1:5000", true, "", true),
+            ("[::ffff:127.0.0.1]:5000", true, "", true),
+            ("127.0.0.1:5000", false, "", false),
+            ("192.0.2.7:5000", true, "", false),
+            ("192.0.2.7:5000", false, "", false),
+            ("127.0.0.1:5000", true, "x-forwarded-for", false),
+            ("127.0.0.1:5000", true, "forwarded", false),
+        ] {
+            let mut headers = vec![("host", HOST)];
+            if !forwarded.is_empty() {
+                headers.push((forwarded, "192.0.2.7"));
+            }
+            let answer = ask_from(peer, here, &router, "GET", path, &headers).await;
+            let refused = answer.status() == StatusCode::UNAUTHORIZED;
+            assert_eq!(refused, !open, "{path} {peer} {here} {forwarded}");
+        }
+    }
+}
+
+/// The description of the API names every route with every method, and nothing else.
+#[tokio::test]
+async fn the_api_is_described() {
+    let described: serde_json::Value = serde_json::from_str(api::OPENAPI).unwrap();
+    assert!(described["openapi"].as_str().unwrap().starts_with("3.1."));
+    let mut written = Vec::new();
+    for (path, item) in described["paths"].as_object().unwrap() {
+        let verbs = item.as_object().unwrap().keys();
+        let verbs = verbs.filter(|verb| *verb != "parameters");
+        written.extend(verbs.map(|verb| format!("{} {path}", verb.to_uppercase())));
+    }
+    let router = router(context(false));
+    let mut served = Vec::new();
+    for (path, _) in routes() {
+        let answer = ask(
+            &router,
+            "TRACE",
+            &path.replace("{key}", "x"),
+            &[("host", HOST)],
+        )
+        .await;
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        let allowed = answer.headers()["allow"].to_str().unwrap().split(',');
+        let allowed = allowed.filter(|verb| *verb != "HEAD");
+        served.extend(allowed.map(|verb| format!("{verb} {path}")));
+    }
+    written.sort();
+    served.sort();
+    assert_eq!(written, served);
 }

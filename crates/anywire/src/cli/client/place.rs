@@ -1,0 +1,194 @@
+//! Where a server is and as whom it is asked: its UNIX socket on this machine, or a URL with a credential.
+
+use super::http::{Peer, Stream, exchange, success};
+use anyhow::{Context as _, Result, bail};
+use http::{Method, header};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A connection of either kind.
+pub(super) type Wire = Box<dyn Stream>;
+
+/// The way to a server.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// The connection itself is the credential.
+    Unix(PathBuf),
+    /// Host and port.
+    Tcp(String),
+}
+
+impl Place {
+    /// A connection; `None` when nobody listens, which may change while a server restarts.
+    pub(super) async fn try_connect(&self) -> Result<Option<Wire>> {
+        let connecting = async {
+            Ok(match self {
+                Self::Unix(path) => Box::new(UnixStream::connect(path).await?) as Wire,
+                Self::Tcp(address) => {
+                    let stream = TcpStream::connect(address.as_str()).await?;
+                    stream.set_nodelay(true)?;
+                    Box::new(stream)
+                }
+            })
+        };
+        match timeout(CONNECT, connecting).await {
+            Ok(Ok(stream)) => Ok(Some(stream)),
+            Ok(Err(error)) => {
+                let error: io::Error = error;
+                match error.kind() {
+                    io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Ok(None),
+                    _ => Err(error).with_context(|| format!("connecting to {self}")),
+                }
+            }
+            Err(_) => bail!(
+                "connecting to {self} takes longer than {} s",
+                CONNECT.as_secs()
+            ),
+        }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unix(path) => path.display().fmt(f),
+            Self::Tcp(address) => f.write_str(address),
+        }
+    }
+}
+
+/// A server's URL, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Url {
+    /// Host and port, as `Host` and a connection need them.
+    pub(super) address: String,
+    /// As a browser writes the host: without the port if it is the scheme's own.
+    pub(super) host: String,
+    /// What stands before every path; empty at the root.
+    pub(super) base: String,
+    code: Option<String>,
+    ticket: Option<String>,
+}
+
+impl Url {
+    /// Reads the URL that a server prints: `http://HOST[:PORT][/BASE][/][#code=...]`.
+    pub(super) fn parse(url: &str) -> Result<Self> {
+        let (rest, fragment) = url.split_once('#').unwrap_or((url, ""));
+        let Some(rest) = rest.strip_prefix("http://") else {
+            if rest.starts_with("https://") {
+                bail!(
+                    "https is not spoken here yet: use http:// on the server's machine, or a tunnel to it"
+                );
+            }
+            bail!("write the server's URL as http://HOST:PORT, as `anywire serve` prints it");
+        };
+        let (authority, base) = rest.split_once('/').unwrap_or((rest, ""));
+        let authority: http::uri::Authority = authority
+            .parse()
+            .with_context(|| format!("{authority:?} is no host and port"))?;
+        if authority.as_str().contains('@') {
+            bail!("a URL carries no password: say it in ANYWIRE_TOKEN");
+        }
+        let port = authority.port_u16().unwrap_or(80);
+        let name = authority.host();
+        let secret = |key: &str| {
+            let pairs = fragment.split('&').filter_map(|pair| pair.split_once('='));
+            let mut found = pairs.filter(|(name, _)| *name == key);
+            found.next().map(|(_, value)| value.to_owned())
+        };
+        let base = base.trim_end_matches('/');
+        Ok(Self {
+            address: format!("{name}:{port}"),
+            host: if port == 80 {
+                name.to_owned()
+            } else {
+                format!("{name}:{port}")
+            },
+            base: if base.is_empty() {
+                String::new()
+            } else {
+                format!("/{base}")
+            },
+            code: secret("code"),
+            ticket: secret("ticket"),
+        })
+    }
+
+    /// As whom the server is asked: a token or the URL's start code goes with each request, a ticket is good for one
+    /// and is changed for a cookie first.
+    pub(super) async fn peer(&self, token: Option<&str>) -> Result<Peer> {
+        let mut peer = Peer {
+            host: self.host.clone(),
+            headers: Vec::new(),
+        };
+        if let Some(secret) = token.or(self.code.as_deref()) {
+            let bearer = format!("Bearer {secret}");
+            peer.headers
+                .push((header::AUTHORIZATION.to_string(), bearer));
+        } else if let Some(ticket) = &self.ticket {
+            let cookie = self.redeem(&peer, ticket).await?;
+            peer.headers.push((header::COOKIE.to_string(), cookie));
+            let origin = format!("http://{}", self.host);
+            peer.headers.push((header::ORIGIN.to_string(), origin));
+        }
+        Ok(peer)
+    }
+
+    async fn redeem(&self, peer: &Peer, ticket: &str) -> Result<String> {
+        let place = Place::Tcp(self.address.clone());
+        let Some(stream) = place.try_connect().await? else {
+            bail!("nobody listens at {place}");
+        };
+        let body = serde_json::json!({ "ticket": ticket }).to_string();
+        let path = format!("{}/api/login", self.base);
+        let answer = exchange(stream, peer, Method::POST, &path, &body).await?;
+        let cookie = answer.headers().get(header::SET_COOKIE).cloned();
+        success(answer)
+            .context("logging in with the URL's ticket, which is good once within 30 seconds")?;
+        let cookie = cookie.as_ref().and_then(|cookie| cookie.to_str().ok());
+        let pair = cookie.and_then(|cookie| cookie.split(';').next());
+        Ok(pair.unwrap_or_default().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_printed_url_is_understood() {
+        let url = Url::parse("http://127.0.0.1:7681/#code=ABCDEFGHIJ").unwrap();
+        assert_eq!(
+            (url.address.as_str(), url.host.as_str()),
+            ("127.0.0.1:7681", "127.0.0.1:7681")
+        );
+        assert_eq!(
+            (url.base.as_str(), url.code.as_deref()),
+            ("", Some("ABCDEFGHIJ"))
+        );
+        let url = Url::parse("http://[::1]/a/b/#x=1&ticket=T").unwrap();
+        assert_eq!(
+            (url.address.as_str(), url.host.as_str()),
+            ("[::1]:80", "[::1]")
+        );
+        assert_eq!(
+            (url.base.as_str(), url.ticket.as_deref()),
+            ("/a/b", Some("T"))
+        );
+        for wrong in [
+            "https://x",
+            "127.0.0.1:7681",
+            "http://",
+            "http://a b",
+            "http://u:p@h",
+        ] {
+            assert!(Url::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

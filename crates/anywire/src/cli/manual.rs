@@ -1,0 +1,64 @@
+//! What the command line says of itself: completions for shells, and manual pages.
+
+use anyhow::{Context as _, Result};
+use clap::Command;
+use clap_complete::Shell;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ManArgs {
+    /// The folder, which is made if it is not there
+    dir: Option<PathBuf>,
+}
+
+/// Runs `completions`.
+pub(super) fn completions(args: &CompletionsArgs, command: &Command) -> Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut shown(command), "anywire", &mut script);
+    print(&script)
+}
+
+/// The command line without what is hidden in it.
+fn shown(whole: &Command) -> Command {
+    let mut shown = Command::new("anywire")
+        .args(whole.get_arguments().cloned())
+        .subcommands(
+            whole
+                .get_subcommands()
+                .filter(|command| !command.is_hide_set())
+                .cloned(),
+        );
+    if let Some(about) = whole.get_about() {
+        shown = shown.about(about.clone());
+    }
+    shown.version(env!("CARGO_PKG_VERSION"))
+}
+
+/// Runs `man`.
+pub(super) fn man(args: ManArgs, command: &Command) -> Result<ExitCode> {
+    let command = shown(command);
+    let Some(dir) = args.dir else {
+        let mut page = Vec::new();
+        let manual = clap_mangen::Man::new(command);
+        manual.render(&mut page).context("making the page")?;
+        return print(&page);
+    };
+    std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+    let written = clap_mangen::generate_to(command.disable_help_subcommand(true), &dir);
+    written.with_context(|| format!("writing manual pages to {}", dir.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(text: &[u8]) -> Result<ExitCode> {
+    std::io::stdout().write_all(text).context("printing")?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,160 @@
+//! The configuration: a YAML file, the environment and flags, in that order of precedence.
+//!
+//! Reading order: [`file`] is what may stand in the file (with [`values`] for its durations and sizes), `tree` reads
+//! YAML, `read` makes types of it and finds all mistakes, `query` takes options out of URLs, `overlay` puts flags on
+//! top, `check` judges the whole, `settle` decides every default, [`runtime`] is what servers get. `report` shows what
+//! is wrong and where; `show` prints what is in force.
+
+mod check;
+pub(crate) mod file;
+mod overlay;
+mod query;
+mod read;
+mod report;
+pub(crate) mod runtime;
+mod settle;
+mod show;
+mod tree;
+pub(crate) mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use overlay::Overlay;
+pub(crate) use runtime::{Config, Settled};
+pub(crate) use show::show;
+pub(crate) use values::as_text;
+
+use anyhow::{Context as _, Result, anyhow};
+use file::{File, Listener};
+use read::Step;
+use report::{Place, Problem, Problems};
+use std::io::Read as _;
+use std::path::Path;
+use tree::{FILE_MAX, Kind, Node};
+
+/// What is in force: the file with flags on top, every default filled in.
+///
+/// # Errors
+/// Everything that is wrong, with its place.
+pub(crate) fn load(path: Option<&Path>, overlay: &Overlay) -> Result<File> {
+    let (name, text) = match path {
+        Some(path) => (path.display().to_string(), slurp(path)?),
+        None => (String::new(), String::new()),
+    };
+    parse(&name, &text, overlay).map_err(|problems| anyhow!("{problems}"))
+}
+
+/// What runs, if this machine has all that it needs.
+///
+/// # Errors
+/// When the file or the flags are wrong, or a program, a folder or a certificate is missing.
+pub(crate) fn settle(path: Option<&Path>, overlay: &Overlay) -> Result<Settled> {
+    let settled = settle::settle(load(path, overlay)?);
+    let missing: Vec<String> = settle::missing(&settled)
+        .into_iter()
+        .map(|(service, what)| match service {
+            Some(service) => format!("service {service}: {what}"),
+            None => what,
+        })
+        .collect();
+    if missing.is_empty() {
+        Ok(settled)
+    } else {
+        Err(anyhow!(missing.join("\n")))
+    }
+}
+
+fn slurp(path: &Path) -> Result<String> {
+    let doing = || format!("reading {}", path.display());
+    let file = std::fs::File::open(path).with_context(doing)?;
+    let mut bytes = Vec::new();
+    // One byte more than may be there tells a file that is too large.
+    file.take(FILE_MAX as u64 + 1)
+        .read_to_end(&mut bytes)
+        .with_context(doing)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        anyhow!("{}: not UTF-8 at byte {at}", path.display())
+    })
+}
+
+/// Reads a text, for fuzzing: no panic, and no more work than its length is worth.
+pub fn fuzz(text: &str) {
+    let _ = parse("fuzz", text, &Overlay::default()).map_err(|problems| problems.to_string());
+}
+
+fn parse(name: &str, text: &str, overlay: &Overlay) -> Result<File, Problems> {
+    let fail = |problems| Problems::new(name, text, problems);
+    let mut root = tree::parse(text).map_err(|problem| fail(vec![problem]))?;
+    let mut problems = query::expand(&mut root);
+    let (file, mistakes) = read::read::<File>(root.clone());
+    let broken: Vec<Vec<Step>> = mistakes.iter().map(|(_, path)| path.clone()).collect();
+    problems.extend(mistakes.into_iter().map(|(problem, _)| problem));
+    let Some(mut file) = file else {
+        return Err(fail(problems));
+    };
+    overlay.put_on(&mut file)?;
+    if file.listeners.is_none() {
+        file.listeners = Some(vec![settle::default_listener()]);
+    }
+    let mut loose = Vec::new();
+    for (path, what) in check::check(&file).0 {
+        if broken.iter().any(|broken| is_about(broken, &path)) {
+            // What is missing there may be what could not be read.
+            continue;
+        }
+        if overlay.made(&path, &root) {
+            loose.push(what);
+        } else {
+            problems.push(Problem::new(read::place_of(&root, &path), what));
+        }
+    }
+    if !problems.is_empty() || !loose.is_empty() {
+        return Err(fail(problems).with_loose(loose));
+    }
+    settle::fill(&mut file);
+    Ok(file)
+}
+
+/// Whether a mistake may be the cause of a complaint: it is in the same listener, the same service, or it is a whole
+/// service that a listener names.
+fn is_about(mistake: &[Step], complaint: &[Step]) -> bool {
+    let whole = |path: &[Step]| path.first().cloned();
+    let services = Some(Step::Key("services".to_owned()));
+    let listeners = Some(Step::Key("listeners".to_owned()));
+    if whole(mistake) == services && whole(complaint) == listeners {
+        return mistake.len() <= 2;
+    }
+    // Numbers of listeners shift when one of them is left out.
+    let same = whole(mistake) == whole(complaint);
+    same && (whole(complaint) == listeners || mistake.get(1) == complaint.get(1))
+}
+
+/// Reads the listeners of the command line.
+fn listeners(urls: &[String]) -> Result<Vec<Listener>, Problems> {
+    let mut listeners = Vec::new();
+    for url in urls {
+        let place = Place::START;
+        let kind = Kind::List(vec![query::listener(url)]);
+        let key = tree::Key {
+            place,
+            name: "listeners".to_owned(),
+        };
+        let kind = Kind::Map(vec![(key, Node { place, kind })]);
+        let mut root = Node { place, kind };
+        let mut problems = query::expand(&mut root);
+        let (file, mistakes) = read::read::<File>(root);
+        problems.extend(mistakes.into_iter().map(|(problem, _)| problem));
+        if !problems.is_empty() {
+            return Err(Problems::new("-l", url, problems));
+        }
+        listeners.extend(file.and_then(|file| file.listeners).into_iter().flatten());
+    }
+    Ok(listeners)
+}
+
+/// The JSON schema of the file.
+pub(crate) fn schema() -> schemars::Schema {
+    schemars::schema_for!(File)
+}

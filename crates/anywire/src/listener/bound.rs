@@ -1,0 +1,138 @@
+//! A socket that listens, on its way from `serve` through the supervisor to the server.
+
+use super::{At, ListenUrl, Scheme};
+use crate::config::runtime;
+use anyhow::{Context as _, Result, bail};
+use anywire_wire::{Bound, Listening, Protocol};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+
+/// What the supervisor calls the command line's way in.
+const COMMAND_LINE: &str = "cli";
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// Its place in the configuration; the command line's way in has none.
+    index: Option<usize>,
+    fd: OwnedFd,
+    /// Where it is reached; for a UNIX socket, nowhere.
+    address: Option<SocketAddr>,
+}
+
+impl Listener {
+    pub(super) fn tcp(index: usize, socket: TcpListener) -> Result<Self> {
+        let address = socket.local_addr().context("looking at a listener")?;
+        Ok(Self {
+            index: Some(index),
+            fd: socket.into(),
+            address: Some(address),
+        })
+    }
+
+    pub(super) fn path(index: usize, socket: UnixListener) -> Self {
+        Self {
+            index: Some(index),
+            fd: socket.into(),
+            address: None,
+        }
+    }
+
+    /// The command line's way in: HTTP on a UNIX socket.
+    pub(crate) fn command_line(socket: UnixListener) -> Self {
+        Self {
+            index: None,
+            fd: socket.into(),
+            address: None,
+        }
+    }
+
+    pub(crate) fn index(&self) -> Option<usize> {
+        self.index
+    }
+
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// The name under which the supervisor keeps it, and its descriptor.
+    pub(crate) fn into_parts(self) -> (String, OwnedFd) {
+        let name = self
+            .index
+            .map_or(COMMAND_LINE.to_owned(), |index| index.to_string());
+        (name, self.fd)
+    }
+
+    /// The listener that [`Listener::into_parts`] took apart.
+    pub(crate) fn from_parts(name: &str, fd: OwnedFd) -> Result<Self> {
+        let index = match name {
+            COMMAND_LINE => None,
+            index => match index.parse() {
+                Ok(index) => Some(index),
+                Err(_) => bail!("a listener called {name:?}"),
+            },
+        };
+        let family = rustix::net::getsockname(&fd).context("looking at a listener")?;
+        let address = SocketAddr::try_from(family).ok();
+        Ok(Self { index, fd, address })
+    }
+
+    pub(crate) fn into_bound(self, protocol: Protocol) -> Bound {
+        let socket = match self.address {
+            Some(_) => Listening::Tcp(self.fd.into()),
+            None => Listening::Unix(self.fd.into()),
+        };
+        Bound { socket, protocol }
+    }
+}
+
+/// What is spoken on a listener.
+///
+/// # Errors
+/// When this version does not speak it yet.
+pub(crate) fn protocol(url: &ListenUrl) -> Result<Protocol> {
+    match (url.scheme, url.tls) {
+        (Scheme::Http, false) => Ok(Protocol::Http),
+        (Scheme::Tcp, false) => Ok(Protocol::Raw),
+        (Scheme::Framed, false) => Ok(Protocol::Framed),
+        _ => bail!("{url}: this version does not speak that yet"),
+    }
+}
+
+/// The values of `Host` under which the page is reached on these listeners.
+pub(crate) fn hosts(
+    bound: &[Listener],
+    configured: &[runtime::Listener],
+    names: &[String],
+) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for listener in bound {
+        let Some(address) = listener.address() else {
+            continue;
+        };
+        let Some(rules) = listener.index().and_then(|index| configured.get(index)) else {
+            continue;
+        };
+        if !matches!(rules.url.scheme, Scheme::Http | Scheme::Auto) {
+            continue;
+        }
+        hosts.extend(anywire_wire::admit::loopback_hosts(address));
+        let own = match &rules.url.at {
+            At::Name(name, _) => Some(name),
+            _ => None,
+        };
+        let port = address.port();
+        for name in names.iter().chain(own) {
+            hosts.push(format!("{name}:{port}"));
+            if port == if rules.url.tls { 443 } else { 80 } {
+                hosts.push(name.clone());
+            }
+        }
+    }
+    // As they are written, for a proxy in front on a port of its own.
+    hosts.extend(names.iter().cloned());
+    hosts.sort();
+    hosts.dedup();
+    hosts
+}

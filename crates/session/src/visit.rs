@@ -1,0 +1,81 @@
+//! What may be done to a session by somebody who comes, acts and goes, without a seat in it.
+
+use crate::attach::{Applied, Refused};
+use crate::screen::{Picture, Screen};
+use crate::session::Session;
+use anywire_model::{ExitReason, Intent, Io, Offset, Role};
+use anywire_process::InputError;
+use std::ops::Range;
+use std::time::Duration;
+
+/// How long the keeper of a screen that is overrun with questions is left alone.
+const AGAIN: Duration = Duration::from_millis(10);
+
+impl Session {
+    /// The offsets of the output that is kept.
+    #[must_use]
+    pub fn extent(&self) -> Range<Offset> {
+        let log = self.0.log();
+        let tail = log.tail();
+        // In this order: the head never lies before a tail that was seen earlier.
+        tail..log.progress().head.max(tail)
+    }
+
+    /// What the program of a terminal has set as its title: at most 256 characters, none of them a control character.
+    /// Searched for in what came since the last time, of which only the end counts when it is long.
+    #[must_use]
+    pub fn title(&self) -> Option<String> {
+        (self.0.running.io == Io::Pty)
+            .then(|| self.0.title.lock().look(self.0.log()))
+            .flatten()
+    }
+
+    /// Applies what somebody called `by` wants, if this role allows it. Input is not counted, never paces, and may be
+    /// taken in part: offer the rest after [`Session::input_ready`].
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing was done.
+    pub fn act(&self, role: Role, by: &str, intent: Intent<'_>) -> Result<Applied, Refused> {
+        let allowed = match intent {
+            Intent::Kill => role.may_own(),
+            _ => role.may_write(),
+        };
+        if !allowed {
+            return Err(Refused::Role);
+        }
+        self.0.visited();
+        let control = &self.0.running.control;
+        match intent {
+            Intent::Input { bytes, .. } => match control.input(bytes) {
+                Ok(taken) => return Ok(Applied::Taken(taken)),
+                Err(InputError::Full) => return Ok(Applied::Taken(0)),
+                Err(InputError::Closed) => return Err(Refused::InputClosed),
+            },
+            Intent::Resize(size) => self.0.resize_to(size),
+            Intent::Signal(signal) => control.signal(signal),
+            Intent::CloseInput => control.close_input(),
+            Intent::Kill => control.kill(ExitReason::KilledBy { by: by.to_owned() }),
+        }
+        Ok(Applied::Done)
+    }
+
+    /// Waits until the program may take input again. Cancel-safe.
+    pub async fn input_ready(&self) {
+        self.0.running.control.input_ready().await;
+    }
+
+    /// The screen, and the offset of the first byte that is not in it. `None` for a session without a terminal.
+    pub async fn picture(&self, cells: bool) -> Option<(Offset, Picture)> {
+        if self.0.running.io != Io::Pty {
+            return None;
+        }
+        self.0.visited();
+        loop {
+            if let Ok(keyframe) = self.0.ask_keyframe().await {
+                let screen = Screen::restore(keyframe.size, &keyframe.dump);
+                return Some((keyframe.offset, screen.picture(cells)));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The command line against the real binary: each command, over the UNIX socket and over a URL, and what it says when
+//! something is not there.
+
+use anywire_testkit::{Attach, Config, NativeClient, Server, flood, wait_until};
+use serde_json::Value;
+use std::fs::File;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+fn config() -> Config {
+    Config::new(env!("CARGO_BIN_EXE_anywire"))
+}
+
+fn shell() -> Config {
+    config().command(["/usr/bin/env", "-u", "ENV", "PS1=$ ", "/bin/sh", "-i"])
+}
+
+/// What a command prints; it is to succeed.
+fn good(mut command: Command) -> String {
+    let output = command.stdin(Stdio::null()).output().expect("it runs");
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// What a command complains of; it is to fail.
+fn bad(mut command: Command) -> String {
+    let output = command.stdin(Stdio::null()).output().expect("it runs");
+    assert!(!output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stderr).expect("text")
+}
+
+fn run(server: &Server, arguments: &[&str]) -> String {
+    good(server.cli(arguments))
+}
+
+/// A command of somebody who has nothing but a URL and perhaps a token.
+fn remote(server: &Server, url: &str, token: &str, arguments: &[&str]) -> Command {
+    let mut command = server.cli(arguments);
+    command
+        .env("ANYWIRE_RUNTIME_DIR", server.dir().join("elsewhere"))
+        .env("ANYWIRE_URL", url)
+        .env("ANYWIRE_TOKEN", token);
+    command
+}
+
+#[tokio::test]
+async fn a_session_s_life_in_commands() {
+    let server = shell().start();
+    assert_eq!(run(&server, &["new", "--name", "work"]), "work\n");
+    let other: Value = serde_json::from_str(&run(&server, &["new", "--json"])).expect("JSON");
+    run(&server, &["rename", "work", "play"]);
+    run(&server, &["send", "play", "echo he''llo", "--enter"]);
+    wait_until("the screen", || {
+        run(&server, &["screen", "play"])
+            .contains("\nhello\n")
+            .then_some(())
+    })
+    .await;
+    let screen: Value =
+        serde_json::from_str(&run(&server, &["screen", "play", "--json"])).expect("JSON");
+    assert!(screen["cells"].is_array() && screen["size"]["cols"] == 80);
+    run(
+        &server,
+        &["send", "play", "sleep 1000", "--keys", "enter,ctrl-c"],
+    );
+    run(&server, &["send", "play", "--keys", "up,up,enter"]);
+    let mut typed = server.cli(&["send", "play", "-"]);
+    let mut typing = typed.stdin(Stdio::piped()).spawn().expect("it runs");
+    let mut stdin = typing.stdin.take().expect("a pipe");
+    stdin
+        .write_all(b"echo from a pi''pe; exit 3\r")
+        .expect("input");
+    drop(stdin);
+    assert!(typing.wait().expect("its end").success());
+    let log = run(&server, &["logs", "play", "--follow"]);
+    assert!(log.contains("from a pipe"), "{log}");
+    let whole = log.len().to_string();
+    assert_eq!(run(&server, &["logs", "play", "--since", &whole]), "");
+    let list = run(&server, &["ls"]);
+    assert!(
+        list.contains("play") && list.contains("exited with code 3"),
+        "{list}"
+    );
+    let id = other["id"].as_str().expect("an id");
+    run(&server, &["kill", id]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_errs_is_told_what_to_do() {
+    let server = shell().start();
+    let say = |arguments: &[&str]| bad(server.cli(arguments));
+    let said = say(&["screen", "wrok"]);
+    assert!(said.contains("`anywire new` starts one"), "{said}");
+    run(&server, &["new", "--name", "work"]);
+    run(&server, &["new", "--name", "other"]);
+    for command in ["screen", "logs", "kill", "attach"] {
+        let said = say(&[command, "wrok"]);
+        assert!(
+            said.contains("did you mean work or other?"),
+            "{command}: {said}"
+        );
+    }
+    let said = say(&["new", "nothing"]);
+    assert!(said.contains("no service is called \"nothing\""), "{said}");
+    let said = say(&["new", "--name", "work"]);
+    assert!(said.contains("exists"), "{said}");
+    let said = say(&["send", "work", "--keys", "ctrl-up"]);
+    assert!(said.contains("is no key"), "{said}");
+    let said = say(&["logs", "work", "--since", "999999"]);
+    assert!(said.contains("ends at"), "{said}");
+    let mut nowhere = server.cli(&["ls"]);
+    nowhere.env("ANYWIRE_RUNTIME_DIR", server.dir().join("elsewhere"));
+    let said = bad(nowhere);
+    assert!(said.contains("`anywire serve` starts one"), "{said}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_url_and_a_code_are_as_good_as_the_socket() {
+    let server = shell().with_auth().start();
+    let url = format!("http://{}", server.address("http"));
+    let code = server.code().expect("a start code");
+    let said = bad(remote(&server, &url, "", &["ls"]));
+    assert!(said.contains("ANYWIRE_TOKEN"), "{said}");
+    let new = remote(&server, &url, &code, &["new", "--name", "far"]);
+    assert_eq!(good(new), "far\n");
+    // The URL as it was printed, and one with a ticket.
+    let printed = format!("{url}/#code={code}");
+    good(remote(
+        &server,
+        &printed,
+        "",
+        &["send", "far", "echo o''ne", "--enter"],
+    ));
+    let ticket = run(&server, &["url"]);
+    let send = ["send", "far", "echo t''wo; exit 5", "--enter"];
+    good(remote(&server, ticket.trim(), "", &send));
+    let said = bad(remote(&server, ticket.trim(), "", &["ls"]));
+    assert!(said.contains("good once"), "{said}");
+    let log = good(remote(&server, &printed, "", &["logs", "far", "-f"]));
+    assert!(log.contains("one\r\n") && log.contains("two\r\n"), "{log}");
+    let attach = remote(&server, &url, &code, &["attach", "far"]).output();
+    assert_eq!(attach.expect("it runs").status.code(), Some(5));
+    server.stop().await;
+}
+
+/// `attach` on pipes, while servers die: what goes in comes out, all of it and once, and the program's code is ours.
+#[tokio::test]
+async fn an_attached_command_survives_the_server() {
+    let server = config().pipe().producer(&["steps"]).start();
+    let out = server.dir().join("out");
+    let mut command = server.cli(&["attach"]);
+    let mut attached = command
+        .stdin(Stdio::piped())
+        .stdout(File::create(&out).expect("a file"))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let mut stdin = attached.stdin.take().expect("a pipe");
+    let mut lines = 1;
+    for _ in 0..3 {
+        stdin.write_all(&[b'x'; 700]).expect("input");
+        lines += 700;
+        let old = server.kill_server().await;
+        stdin.write_all(&[b'y'; 300]).expect("input");
+        lines += 300;
+        server.next_server(old).await;
+        wait_until("a line for each byte", || {
+            let len = std::fs::metadata(&out).expect("a file").len();
+            (len >= lines * flood::LINE).then_some(())
+        })
+        .await;
+    }
+    drop(stdin);
+    let status = wait_until("its end", || attached.try_wait().ok().flatten()).await;
+    assert_eq!(status.code(), Some(0));
+    let whole = std::fs::read(&out).expect("a file");
+    assert!(
+        whole == flood::bytes(0, lines * flood::LINE),
+        "{} bytes",
+        whole.len()
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn logs_are_followed_across_the_server_s_death() {
+    let server = config().pipe().producer(&["steps"]).start();
+    let name = run(&server, &["new"]);
+    let name = name.trim();
+    let out = server.dir().join("out");
+    let mut command = server.cli(&["logs", "--follow", name]);
+    let mut follower = command
+        .stdout(File::create(&out).expect("a file"))
+        .stderr(File::create(server.dir().join("said")).expect("a file"))
+        .spawn()
+        .expect("it runs");
+    let mut lines = 1;
+    for _ in 0..3 {
+        run(&server, &["send", name, &"x".repeat(800)]);
+        lines += 800;
+        let old = server.kill_server().await;
+        server.next_server(old).await;
+        wait_until("a line for each byte", || {
+            let len = std::fs::metadata(&out).expect("a file").len();
+            (len >= lines * flood::LINE).then_some(())
+        })
+        .await;
+    }
+    run(&server, &["send", name, "--eof"]);
+    let status = wait_until("its end", || follower.try_wait().ok().flatten()).await;
+    assert!(status.success());
+    let whole = std::fs::read(&out).expect("a file");
+    assert!(
+        whole == flood::bytes(0, lines * flood::LINE),
+        "{} bytes",
+        whole.len()
+    );
+    let said = std::fs::read_to_string(server.dir().join("said")).expect("a file");
+    assert!(said.contains("exited with code 0"), "{said}");
+    server.stop().await;
+}
+
+/// `new --attach` in a terminal: the key is told, and does what was told.
+#[tokio::test]
+async fn a_new_session_is_joined_in_a_terminal() {
+    let (inner, outer) = (shell().start(), shell().start());
+    let mut terminal = NativeClient::attach(&outer, Attach::default()).await;
+    terminal.send(format!(
+        "ANYWIRE_RUNTIME_DIR={} {} new --attach --name inside; echo left:$?\r",
+        inner.runtime_dir().display(),
+        env!("CARGO_BIN_EXE_anywire"),
+    ));
+    terminal.see(r"ctrl-\ detaches").await;
+    terminal.send("echo in''ner\r");
+    terminal.see("inner").await;
+    terminal.send("\x1c");
+    terminal.see("left:0").await;
+    assert!(run(&inner, &["ls"]).contains("inside"));
+}
+
+#[test]
+fn the_command_line_describes_itself() {
+    let anywire = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_anywire"));
+        command.args(arguments);
+        good(command)
+    };
+    for shell in ["bash", "zsh", "fish"] {
+        let script = anywire(&["completions", shell]);
+        assert!(
+            script.contains("rename") && !script.contains("__server"),
+            "{shell}"
+        );
+    }
+    let page = anywire(&["man"]);
+    assert!(
+        page.contains(".TH anywire 1") && page.contains("puts any program on any wire"),
+        "{page}"
+    );
+    let dir = std::env::temp_dir().join(format!("anywire-man-{}", std::process::id()));
+    anywire(&["man", dir.to_str().expect("text")]);
+    let pages: Vec<String> = std::fs::read_dir(&dir)
+        .expect("a folder")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    std::fs::remove_dir_all(&dir).expect("a folder to remove");
+    assert!(pages.contains(&"anywire.1".to_owned()), "{pages:?}");
+    assert!(pages.contains(&"anywire-attach.1".to_owned()), "{pages:?}");
+    assert!(
+        !pages.iter().any(|page| page.contains("__server")),
+        "{pages:?}"
+    );
+}
