@@ -1,16 +1,20 @@
 //! `anywire serve`: reads the configuration, binds what it asks for, then becomes the supervisor.
 
 use crate::config::file::LogFormat;
-use crate::config::runtime::{Config, Settled};
+use crate::config::runtime::{self, Certificate, Config, Settled};
 use crate::config::values::{Cells, Time};
 use crate::config::{self, Overlay};
 use crate::listener::{self, At, Listener, Scheme};
 use crate::{logging, runtime_dir, server, workers};
 use anyhow::{Context as _, Result};
-use anywire_process::supervisor::{self, Plan};
+use anywire_process::supervisor::{self, Plan, Rules};
+use std::ffi::OsString;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// The argument that makes this executable read the configuration again for a supervisor.
+pub(crate) const RELOAD: &str = "__reload";
 
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
@@ -137,12 +141,42 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode> {
     let plan = Plan {
         services: recipes,
         config: serde_json::to_string(&config).context("writing the configuration")?,
-        listeners: listeners.into_iter().map(Listener::into_parts).collect(),
+        listeners: listeners
+            .into_iter()
+            .map(|listener| listener.into_parts(&config))
+            .collect(),
         server: server::command(&config.log),
+        reload: reload_command(&args, &config),
         workers: workers::count(),
     };
-    eprintln!("{}", fits(&config));
+    match config.log.format {
+        LogFormat::Text => eprintln!("{}", fits(&config)),
+        // Whoever reads the log by machine is not to stumble over a line for people.
+        LogFormat::Json => tracing::info!("{}", fits(&config)),
+    }
     supervisor::run(plan).context("supervising")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The command line that this process was started with, but for its verb; nothing if no file would be read.
+fn reload_command(args: &ServeArgs, config: &Config) -> Vec<OsString> {
+    let has_files =
+        |listener: &runtime::Listener| matches!(listener.tls, Some(Certificate::Files { .. }));
+    if args.config.is_none() && !config.listeners.iter().any(has_files) {
+        return Vec::new();
+    }
+    let rest = std::env::args_os().skip(2);
+    std::iter::once(RELOAD.into()).chain(rest).collect()
+}
+
+/// Writes what a supervisor goes by, for it to take over.
+pub(crate) fn reload(args: ServeArgs) -> Result<ExitCode> {
+    let Settled { recipes, config } = args.settle()?;
+    let rules = Rules {
+        services: recipes,
+        config: serde_json::to_string(&config).context("writing the configuration")?,
+    };
+    serde_json::to_writer(std::io::stdout(), &rules).context("writing the configuration")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -20,12 +20,14 @@ use anywire_wire::{
     Admission, Compression, Context, Listener as Rules, Metrics, Protocol, Stderr, Target,
 };
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -94,12 +96,9 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     } = client::adopt(socket).context("adopting what the supervisor holds")?;
     let config: Config = serde_json::from_str(&config).context("reading the configuration")?;
     let programs = Arc::new(Programs::new(spawn.clone(), &config));
-    let registry = Registry::new(programs, settings(&config));
+    let registry = Registry::new(programs.clone(), settings(&config));
     adopt(&registry, orphans, &workers.handles());
-    let listeners: Vec<Listener> = listeners
-        .into_iter()
-        .map(|(name, fd)| Listener::from_parts(&name, fd))
-        .collect::<Result<_>>()?;
+    let listeners = take_listeners(listeners, &config)?;
     let admission = Arc::new(admission(&listeners, &config, vault));
     for (name, service) in &config.services {
         registry.describe(name, service.io);
@@ -134,10 +133,59 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
         ));
     }
     metrics.set_ready(true);
-    live(&spawn, &registry, &metrics).await;
+    // Whoever keeps something of the configuration subscribes.
+    let current = watch::Sender::new(Arc::new(config));
+    tokio::select! {
+        () = live(&spawn, &registry, &metrics) => {}
+        never = follow(&spawn, &registry, &programs, &current) => match never {},
+    }
     shutdown.cancel();
     wires.join_all().await;
     Ok(())
+}
+
+/// The listeners that the supervisor keeps. Those that the file has lost since are closed for this server.
+fn take_listeners(kept: Vec<(String, OwnedFd)>, config: &Config) -> Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    for (name, fd) in kept {
+        match Listener::from_parts(&name, fd, config)? {
+            Some(listener) => listeners.push(listener),
+            None => tracing::warn!(name, "the configuration has no such listener any more"),
+        }
+    }
+    Ok(listeners)
+}
+
+/// Takes over each configuration that comes after the first: services and limits for sessions to come. Sessions that
+/// live keep their rules, listeners theirs until the next start.
+async fn follow(
+    spawn: &Supervised,
+    registry: &Registry,
+    programs: &Programs,
+    current: &watch::Sender<Arc<Config>>,
+) -> Infallible {
+    let mut configs = spawn.configs();
+    while configs.changed().await.is_ok() {
+        let read = serde_json::from_str::<Config>(&configs.borrow_and_update());
+        let config = match read {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::error!(%error, "reading the new configuration");
+                continue;
+            }
+        };
+        if config.listeners != current.borrow().listeners {
+            tracing::warn!("listeners have changed: they do so when anywire is started again");
+        }
+        registry.set_settings(settings(&config));
+        programs.replace(&config);
+        tracing::info!(
+            services = config.services.len(),
+            "a new configuration is in force"
+        );
+        current.send_replace(Arc::new(config));
+    }
+    std::future::pending().await
 }
 
 /// Takes over the programs of an earlier server, spread over the workers.

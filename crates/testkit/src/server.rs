@@ -86,6 +86,15 @@ impl Config {
         )
     }
 
+    /// A configuration file in place of a command.
+    #[must_use]
+    pub fn file(mut self, path: &Path) -> Self {
+        self.arguments
+            .extend(["-c".into(), path.to_string_lossy().into_owned()]);
+        self.command.clear();
+        self
+    }
+
     /// A variable of the server's environment.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
@@ -121,10 +130,10 @@ impl Server {
         for url in &config.listeners {
             command.args(["-l", url]);
         }
-        command
-            .args(&config.arguments)
-            .arg("--")
-            .args(&config.command);
+        command.args(&config.arguments);
+        if !config.command.is_empty() {
+            command.arg("--").args(&config.command);
+        }
         command
             .env("ANYWIRE_RUNTIME_DIR", dir.join("run"))
             .env_remove("ANYWIRE_SESSION")
@@ -193,6 +202,12 @@ impl Server {
         let host = rest.split(['/', '#']).next().unwrap_or(rest);
         host.parse()
             .unwrap_or_else(|_| panic!("{host} is no address"))
+    }
+
+    /// What it printed of its listeners, in order.
+    #[must_use]
+    pub fn urls(&self) -> &[String] {
+        &self.urls
     }
 
     /// The start code that stands in the first URL's fragment.

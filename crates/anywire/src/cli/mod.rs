@@ -22,7 +22,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve a program (your shell by default) to browsers and other clients
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Serve an echo: what comes in goes out
     Echo(echo::EchoArgs),
     /// Answer length-prefixed messages as the Python sockets tutorial's application does
@@ -39,6 +39,9 @@ enum Command {
     Completions(manual::CompletionsArgs),
     /// Write the manual pages to a folder, or print the first one
     Man(manual::ManArgs),
+    /// The process in which a supervisor has its configuration read again
+    #[command(name = serve::RELOAD, hide = true)]
+    Reload(Box<serve::ServeArgs>),
     /// The process that a supervisor starts
     #[command(name = server::COMMAND, hide = true)]
     Server(server::ServerArgs),
@@ -67,11 +70,12 @@ pub fn run() -> ExitCode {
         logging::start(LogFormat::Text, level.as_deref());
     }
     let result = match command {
-        Command::Serve(args) => serve::serve(args),
+        Command::Serve(args) => serve::serve(*args),
         Command::Echo(args) => echo::echo(args),
         Command::Framed(args) => framed::framed(args),
         Command::Connect(args) => messages::connect(args),
         Command::Request(args) => messages::request(args),
+        Command::Reload(args) => serve::reload(*args),
         Command::Config(args) => config::run(args),
         Command::Server(args) => server::run(args),
         Command::Completions(args) => manual::completions(&args, &Cli::command()),

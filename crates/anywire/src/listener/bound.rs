@@ -1,7 +1,7 @@
 //! A socket that listens, on its way from `serve` through the supervisor to the server.
 
 use super::{At, ListenUrl, Scheme};
-use crate::config::runtime;
+use crate::config::runtime::{self, Config};
 use anyhow::{Context as _, Result, bail};
 use anywire_wire::{Bound, Listening, Protocol};
 use std::net::{SocketAddr, TcpListener};
@@ -56,26 +56,36 @@ impl Listener {
         self.address
     }
 
-    /// The name under which the supervisor keeps it, and its descriptor.
-    pub(crate) fn into_parts(self) -> (String, OwnedFd) {
-        let name = self
-            .index
-            .map_or(COMMAND_LINE.to_owned(), |index| index.to_string());
+    /// The name under which the supervisor keeps it (its place in the configuration, and its URL as written there), and
+    /// its descriptor.
+    pub(crate) fn into_parts(self, config: &Config) -> (String, OwnedFd) {
+        let rules = self.index.and_then(|index| config.listeners.get(index));
+        let name = match (self.index, rules) {
+            (Some(index), Some(rules)) => format!("{index} {}", rules.url),
+            _ => COMMAND_LINE.to_owned(),
+        };
         (name, self.fd)
     }
 
-    /// The listener that [`Listener::into_parts`] took apart.
-    pub(crate) fn from_parts(name: &str, fd: OwnedFd) -> Result<Self> {
-        let index = match name {
-            COMMAND_LINE => None,
-            index => match index.parse() {
-                Ok(index) => Some(index),
-                Err(_) => bail!("a listener called {name:?}"),
-            },
+    /// The listener that [`Listener::into_parts`] took apart; `None` if a configuration that was read since names it no
+    /// more. Its place in the configuration may have changed.
+    pub(crate) fn from_parts(name: &str, fd: OwnedFd, config: &Config) -> Result<Option<Self>> {
+        let index = match name.split_once(' ') {
+            None if name == COMMAND_LINE => None,
+            Some((index, url)) => {
+                let is_it = |rules: &runtime::Listener| rules.url.to_string() == url;
+                let index: Option<usize> = index.parse().ok();
+                let same = index.filter(|index| config.listeners.get(*index).is_some_and(is_it));
+                let Some(index) = same.or_else(|| config.listeners.iter().position(is_it)) else {
+                    return Ok(None);
+                };
+                Some(index)
+            }
+            None => bail!("a listener called {name:?}"),
         };
-        let family = rustix::net::getsockname(&fd).context("looking at a listener")?;
-        let address = SocketAddr::try_from(family).ok();
-        Ok(Self { index, fd, address })
+        let address = rustix::net::getsockname(&fd).context("looking at a listener")?;
+        let address = SocketAddr::try_from(address).ok();
+        Ok(Some(Self { index, fd, address }))
     }
 
     pub(crate) fn into_bound(self, protocol: Protocol) -> Bound {

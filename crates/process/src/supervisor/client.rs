@@ -2,6 +2,7 @@
 
 use super::channel;
 use super::protocol::{self, Event, MESSAGE_MAX, Request, VERSION};
+use super::reload;
 use super::vault::Vault;
 use crate::drive::{Parent, Program};
 use crate::fds;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -98,6 +99,8 @@ pub struct Supervised {
     tokens: AtomicU64,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Configurations that came after the first.
+    configs: watch::Sender<String>,
     own: Weak<Self>,
 }
 
@@ -133,15 +136,7 @@ pub fn adopt(socket: OwnedFd) -> io::Result<Adopted> {
         socket,
         buffer: vec![0; MESSAGE_MAX],
     };
-    let (
-        Event::Hello {
-            version,
-            epoch,
-            config,
-        },
-        fds,
-    ) = hand.next()?
-    else {
+    let (Event::Hello { version, epoch }, fds) = hand.next()? else {
         return Err(unexpected("no hello"));
     };
     if version > VERSION {
@@ -149,9 +144,10 @@ pub fn adopt(socket: OwnedFd) -> io::Result<Adopted> {
             "it is of a later version: start the server from the same build",
         ));
     }
-    let Ok([vault, page]) = <[OwnedFd; 2]>::try_from(fds) else {
+    let Ok([vault, page, config]) = <[OwnedFd; 3]>::try_from(fds) else {
         return Err(unexpected("hello without memory"));
     };
+    let config = read_config(config)?;
     let vault = Vault::open(vault.as_fd())?;
     let (mut pipes, mut listeners, mut found) = (Vec::new(), Vec::new(), Vec::new());
     loop {
@@ -215,6 +211,11 @@ pub fn adopt(socket: OwnedFd) -> io::Result<Adopted> {
         listeners,
         orphans,
     })
+}
+
+fn read_config(letter: OwnedFd) -> io::Result<String> {
+    let bytes = reload::read(&letter.into())?;
+    String::from_utf8(bytes).map_err(|_| unexpected("the configuration is no text"))
 }
 
 fn unexpected(what: &str) -> io::Error {
@@ -282,6 +283,7 @@ impl Supervised {
             tokens: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            configs: watch::Sender::default(),
             own: own.clone(),
         }))
     }
@@ -328,6 +330,10 @@ impl Supervised {
             }
             Event::Exit { id, reason } => self.exited(id, reason),
             Event::Stop => self.stop.cancel(),
+            Event::Config => match fds.into_iter().next().map(read_config) {
+                Some(Ok(config)) => drop(self.configs.send_replace(config)),
+                error => tracing::error!(?error, "a configuration was lost"),
+            },
             other => tracing::warn!(?other, "an event out of turn"),
         }
     }
@@ -409,6 +415,12 @@ impl Supervised {
     #[must_use]
     pub fn stopped(&self) -> CancellationToken {
         self.stop.clone()
+    }
+
+    /// Changes whenever another configuration than the one in [`Adopted`] is in force.
+    #[must_use]
+    pub fn configs(&self) -> watch::Receiver<String> {
+        self.configs.subscribe()
     }
 
     /// Tells the supervisor that clients are served.

@@ -1,11 +1,13 @@
 //! What the supervisor keeps of one session: its process, its descriptors, and how it is to end.
 
+use super::channel;
 use super::protocol::Event;
 use crate::ladder::{Ladder, Turn};
 use crate::launch::{Ends, Recipe};
 use crate::tree::Snapshot;
 use anywire_model::{ExitReason, Io, SessionId, Signal, Size};
 use rustix::process::Pid;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// One session.
@@ -145,5 +147,23 @@ impl Held {
     /// Nothing of it is left and nobody will ask.
     pub(super) fn is_over(&self) -> bool {
         self.forgotten && self.exit.is_some() && self.ladder.is_none()
+    }
+}
+
+/// Sends a message with the descriptors of a session.
+pub(super) fn send_held(
+    socket: BorrowedFd<'_>,
+    held: Option<&Held>,
+    event: impl FnOnce(&Held) -> Event,
+) -> io::Result<()> {
+    // Forgotten in the meantime: nothing to tell.
+    held.map_or(Ok(()), |held| {
+        channel::send(socket, &event(held), &held.fds())
+    })
+}
+
+pub(super) fn kill(pid: i32, signal: rustix::process::Signal) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        let _ = rustix::process::kill_process(pid, signal);
     }
 }

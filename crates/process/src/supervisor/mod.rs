@@ -6,17 +6,20 @@
 //! supervisor, and the other way round.
 //!
 //! Reading order: [`protocol`] what is said, `channel` how it travels, `parent` the supervisor's loop with `held` what
-//! it keeps of a session and `restart` when the next server starts, `signals` what wakes it, [`client`] the server's end, `vault` its secrets.
+//! it keeps of a session, `restart` when the next server starts and `reload` how the configuration is read again,
+//! `signals` what wakes it, [`client`] the server's end, `vault` its secrets.
 
 mod channel;
 pub mod client;
 mod held;
 mod parent;
 pub mod protocol;
+mod reload;
 mod restart;
 mod signals;
 mod vault;
 
 pub use client::{Adopted, Supervised};
 pub use parent::{Plan, run};
+pub use reload::Rules;
 pub use vault::Vault;

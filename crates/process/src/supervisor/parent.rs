@@ -1,8 +1,9 @@
 //! The supervisor's loop: one thread, `poll`, no allocation that grows with traffic.
 
 use super::channel;
-use super::held::Held;
+use super::held::{Held, kill, send_held};
 use super::protocol::{self, Event, MESSAGE_MAX, Request, VERSION};
+use super::reload::Reload;
 use super::restart::Backoff;
 use super::signals::Signals;
 use crate::boottime_ms;
@@ -12,11 +13,11 @@ use crate::stage::{self, StagePipe};
 use crate::tree::{self, Snapshot};
 use anywire_model::{ExitReason, SessionId, Size};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus};
+use rustix::process::{Resource, Rlimit, Signal, WaitOptions, WaitStatus};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -42,11 +43,14 @@ pub struct Plan {
     pub listeners: Vec<(String, OwnedFd)>,
     /// Arguments with which this executable becomes a server.
     pub server: Vec<OsString>,
+    /// Arguments with which it writes [`super::Rules`] to its standard output, for SIGHUP; empty if there is nothing to
+    /// read again, and SIGHUP stops.
+    pub reload: Vec<OsString>,
     /// How many workers the server has: one staging pipe for each.
     pub workers: usize,
 }
 
-/// Runs until it is told to stop (SIGTERM, SIGINT, SIGHUP, or by the server) and everything has ended.
+/// Runs until it is told to stop (SIGTERM, SIGINT, or by the server) and everything has ended.
 ///
 /// # Errors
 /// When the first server cannot be started, or the kernel refuses what the loop needs.
@@ -57,6 +61,7 @@ pub fn run(plan: Plan) -> io::Result<()> {
 struct Parent {
     plan: Plan,
     signals: Signals,
+    reload: Reload,
     vault: OwnedFd,
     page: OwnedFd,
     stages: Vec<StagePipe>,
@@ -84,6 +89,7 @@ struct Server {
 /// What waits to be sent; descriptors are looked up when it goes.
 enum Outgoing {
     Hello,
+    Config,
     Stage(usize),
     Listener(usize),
     Session(SessionId),
@@ -104,6 +110,7 @@ impl Parent {
         let workers = plan.workers.max(1);
         Ok(Self {
             signals: Signals::new()?,
+            reload: Reload::new(plan.reload.clone(), &plan.config)?,
             vault: crate::memory::create("anywire-vault", VAULT_LEN)?,
             page: stage::create_page(workers)?,
             stages: (0..workers)
@@ -135,6 +142,9 @@ impl Parent {
             if Signals::take(&self.signals.ends) {
                 self.stop();
             }
+            if Signals::take(&self.signals.reloads) {
+                self.hang_up();
+            }
             self.timers()?;
             self.flush();
         }
@@ -154,6 +164,7 @@ impl Parent {
         let mut fds = vec![
             PollFd::new(&self.signals.children, PollFlags::IN),
             PollFd::new(&self.signals.ends, PollFlags::IN),
+            PollFd::new(&self.signals.reloads, PollFlags::IN),
         ];
         if let Some(server) = &self.server {
             // Requests wait while answers cannot be sent: that bounds what lies here.
@@ -200,6 +211,7 @@ impl Parent {
         ladders
             .chain(self.restart_at)
             .chain(self.look_at)
+            .chain(self.reload.due_ms())
             .chain(stop)
             .min()
     }
@@ -215,6 +227,7 @@ impl Parent {
                 self.restart_at = Some(now + wait);
             }
         }
+        self.reload.advance(now);
         self.turn_ladders(now);
         self.advance_stop(now);
         Ok(())
@@ -308,17 +321,14 @@ impl Parent {
         while let Some(next) = server.outbox.pop_front() {
             let sent = match &next {
                 Outgoing::Hello => {
-                    let (version, epoch, config) = (VERSION, self.epoch, self.plan.config.clone());
-                    let hello = Event::Hello {
-                        version,
-                        epoch,
-                        config,
-                    };
-                    channel::send(
-                        server.socket.as_fd(),
-                        &hello,
-                        &[self.vault.as_fd(), self.page.as_fd()],
-                    )
+                    let (version, epoch) = (VERSION, self.epoch);
+                    let hello = Event::Hello { version, epoch };
+                    let fds = [self.vault.as_fd(), self.page.as_fd(), self.reload.config()];
+                    channel::send(server.socket.as_fd(), &hello, &fds)
+                }
+                Outgoing::Config => {
+                    let fds = [self.reload.config()];
+                    channel::send(server.socket.as_fd(), &Event::Config, &fds)
                 }
                 Outgoing::Stage(index) => {
                     let StagePipe { read, write } = &self.stages[*index];
@@ -488,6 +498,11 @@ impl Parent {
                 self.server_ended(&server, status);
             } else if let Some(id) = self.leaders.remove(&pid) {
                 self.leader_ended(id, status);
+            } else if let Some(services) = self.reload.ended(pid, status, boottime_ms()) {
+                self.plan.services = services;
+                if let Some(server) = &mut self.server {
+                    server.outbox.push_back(Outgoing::Config);
+                }
             }
         }
         if self.sessions.values().any(|held| held.ladder.is_some()) {
@@ -510,6 +525,15 @@ impl Parent {
             .any(|pid| tree::session_of(pid) == Some(leader) || tree::carries(pid, id))
         {
             held.clean_up(boottime_ms());
+        }
+    }
+
+    /// SIGHUP: what can be read again is.
+    fn hang_up(&mut self) {
+        if !self.reload.is_possible() {
+            self.stop();
+        } else if self.stop.is_none() {
+            self.reload.start(boottime_ms());
         }
     }
 
@@ -559,23 +583,6 @@ impl Parent {
             }
             _ => {}
         }
-    }
-}
-
-fn send_held(
-    socket: BorrowedFd<'_>,
-    held: Option<&Held>,
-    event: impl FnOnce(&Held) -> Event,
-) -> io::Result<()> {
-    // Forgotten in the meantime: nothing to tell.
-    held.map_or(Ok(()), |held| {
-        channel::send(socket, &event(held), &held.fds())
-    })
-}
-
-fn kill(pid: i32, signal: Signal) {
-    if let Some(pid) = Pid::from_raw(pid) {
-        let _ = rustix::process::kill_process(pid, signal);
     }
 }
 

@@ -63,15 +63,16 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
-    /// First message. Descriptors: the vault, the stages' page.
+    /// First message. Descriptors: the vault, the stages' page, the configuration that the root wants every server to
+    /// know.
     Hello {
         /// [`VERSION`] of the sender.
         version: u32,
         /// Counts servers; in logs only.
         epoch: u64,
-        /// What the root wants every server to know.
-        config: String,
     },
+    /// Another configuration is in force. Descriptor: the configuration.
+    Config,
     /// A staging pipe. Descriptors: read end, write end.
     Stage,
     /// A listening socket. Descriptor: the socket.

@@ -1,4 +1,5 @@
-//! Signals as readable descriptors: one for ended children, one for requests to stop.
+//! Signals as readable descriptors: one for ended children, one for requests to stop, one for requests to read the
+//! configuration again.
 
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use std::io::{self, Read};
@@ -8,6 +9,7 @@ use std::os::unix::net::UnixStream;
 pub(super) struct Signals {
     pub(super) children: UnixStream,
     pub(super) ends: UnixStream,
+    pub(super) reloads: UnixStream,
 }
 
 impl Signals {
@@ -23,7 +25,8 @@ impl Signals {
         };
         Ok(Self {
             children: pipe(&[SIGCHLD])?,
-            ends: pipe(&[SIGTERM, SIGINT, SIGHUP])?,
+            ends: pipe(&[SIGTERM, SIGINT])?,
+            reloads: pipe(&[SIGHUP])?,
         })
     }
 

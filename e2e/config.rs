@@ -1,0 +1,337 @@
+//! The configuration of the real binary: files, flags, listeners, and reading it again while everything runs.
+
+use anywire_testkit::{Config, NativeClient, Server, processes, wait_until};
+use rustix::process::Signal;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_anywire");
+/// How long one answer may take.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("anywire-config-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, text: &str) -> PathBuf {
+        let path = self.0.join("anywire.yaml");
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs a command that ends by itself.
+async fn run(runtime_dir: &Path, arguments: &[&str]) -> Output {
+    let mut child = Command::new(BINARY)
+        .args(arguments)
+        .env("ANYWIRE_RUNTIME_DIR", runtime_dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until("the command's end", || child.try_wait().unwrap()).await;
+    child.wait_with_output().unwrap()
+}
+
+/// What a `serve` says that does not start.
+async fn refused(folder: &Folder, arguments: &[&str]) -> String {
+    let arguments: Vec<&str> = ["serve"].iter().chain(arguments).copied().collect();
+    let output = run(&folder.0, &arguments).await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// A line of a program that speaks first.
+fn first_line(server: &Server, index: usize) -> String {
+    let address = server.urls()[index].strip_prefix("tcp://").unwrap();
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line
+}
+
+#[tokio::test]
+async fn check_shows_every_mistake_and_its_place() {
+    let folder = Folder::new("check");
+    let path = folder.write("services:\n  a:\n    comand: [sh]\nlimits: {sessions: many}\n");
+    let name = path.to_str().unwrap();
+    let output = run(&folder.0, &["config", "check", name]).await;
+    assert_eq!(output.status.code(), Some(2));
+    let expected = format!(
+        "\
+{name}:3:5: no key is called \"comand\"; did you mean \"command\"?
+  |
+3 |     comand: [sh]
+  |     ^^^^^^
+
+{name}:4:20: \"many\" is no whole number from 0 to 18446744073709551615
+  |
+4 | limits: {{sessions: many}}
+  |                    ^^^^
+"
+    );
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
+    folder.write("services: {a: {command: [sh]}}\n");
+    let output = run(&folder.0, &["config", "check", name]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let output = run(&folder.0, &["config", "check", "/no/such/file"]).await;
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[tokio::test]
+async fn the_schema_is_json_and_what_is_in_force_can_be_read_again() {
+    let folder = Folder::new("schema");
+    let schema = run(&folder.0, &["config", "schema"]).await;
+    let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
+    assert_eq!(schema["additionalProperties"], false);
+    assert!(schema["properties"]["services"].is_object());
+    let show = [
+        "config",
+        "show",
+        "--ttl",
+        "7s",
+        "-l",
+        "tcp://127.0.0.1:0?role=viewer",
+        "--",
+        "sh",
+    ];
+    let shown = String::from_utf8(run(&folder.0, &show).await.stdout).unwrap();
+    assert!(
+        shown.contains("ttl: 7s") && shown.contains("role: viewer"),
+        "{shown}"
+    );
+    let path = folder.write(&shown);
+    let output = run(&folder.0, &["config", "check", path.to_str().unwrap()]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}\n{shown}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_served_is_refused_at_the_start() {
+    let folder = Folder::new("refused");
+    let told = refused(&folder, &["--", "/no/such/program"]).await;
+    assert_eq!(
+        told,
+        "anywire: service program: /no/such/program does not exist\n"
+    );
+    let told = refused(&folder, &["--", "no-such-program"]).await;
+    assert!(
+        told.contains("no program is called \"no-such-program\" in PATH"),
+        "{told}"
+    );
+    let told = refused(&folder, &["-l", "http://0.0.0.0:0"]).await;
+    assert!(
+        told.contains("without encryption") && told.contains("--insecure-no-tls"),
+        "{told}"
+    );
+    let told = refused(
+        &folder,
+        &["--insecure-no-tls", "--no-auth", "-l", "http://0.0.0.0:0"],
+    )
+    .await;
+    assert!(
+        told.contains("asks nobody") && told.contains("--insecure-no-auth"),
+        "{told}"
+    );
+    let told = refused(&folder, &["-l", "tcp://127.0.0.1:0?rol=viewer"]).await;
+    assert!(told.contains("did you mean \"role\"?"), "{told}");
+    let path = folder.write("servces: {}\n");
+    let told = refused(&folder, &["-c", path.to_str().unwrap()]).await;
+    assert!(told.ends_with("\n1 | servces: {}\n  | ^^^^^^^\n"), "{told}");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_with_who_has_it() {
+    let server = Config::new(BINARY).start();
+    let address = server.address("http");
+    let output = server
+        .cli(&["serve", "-l", &format!("http://{address}")])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    let pid = server.supervisor_pid();
+    assert_eq!(
+        told,
+        format!(
+            "anywire: listening on {address}: the port is in use: the anywire server of process {pid} listens there already; end it, or choose another port: -l http://127.0.0.1:{}/\n",
+            address.port() + 1
+        )
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn localhost_is_both_families() {
+    let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
+    let server = Config::new(BINARY)
+        .listener("tcp://localhost:0")
+        .command(["sh", "-c", "echo here; cat"])
+        .start();
+    let port = server.urls()[1].rsplit_once(':').unwrap().1;
+    for host in ["127.0.0.1", "[::1]"] {
+        if host == "[::1]" && !has_ipv6 {
+            continue;
+        }
+        let stream = TcpStream::connect(format!("{host}:{port}")).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), "here", "{host}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_unix_listener_replaces_a_stale_socket_and_goes_with_its_server() {
+    let folder = Folder::new("unix");
+    let path = folder.0.join("x.sock");
+    drop(UnixListener::bind(&path).unwrap());
+    let url = format!("unix://{}", path.display());
+    let server = Config::new(BINARY)
+        .listener(&url)
+        .pipe()
+        .command(["cat"])
+        .start();
+    assert_eq!(server.urls()[1], url);
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.write_all(b"ping\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    assert_eq!(line, "ping\n");
+    let told = refused(&folder, &["-l", &url]).await;
+    assert!(told.contains("is in use"), "{told}");
+    server.stop().await;
+    assert!(!path.exists(), "the socket is left over");
+}
+
+#[tokio::test]
+async fn a_handler_is_a_service() {
+    let folder = Folder::new("handler");
+    let path = folder.write("services: {echo: {handler: echo}}\n");
+    let server = Config::new(BINARY)
+        .file(&path)
+        .listener("tcp://127.0.0.1:0")
+        .start();
+    let address = server.address("tcp");
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.write_all(b"ping\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    assert_eq!(line, "ping\n");
+    assert_eq!(
+        processes::children(server.supervisor_pid()).len(),
+        1,
+        "the server alone"
+    );
+    server.stop().await;
+}
+
+const SPEAKER: &str =
+    "services: {speaker: {command: [sh, -c, 'echo WORD; exec cat'], io: pipe, ttl: 1h}}\n";
+
+#[tokio::test]
+async fn a_hang_up_reads_the_file_again_and_leaves_sessions_alone() {
+    let folder = Folder::new("reload");
+    let path = folder.write(&SPEAKER.replace("WORD", "before"));
+    let server = Config::new(BINARY)
+        .file(&path)
+        .listener("tcp://127.0.0.1:0")
+        .start();
+    assert_eq!(first_line(&server, 1), "before\n");
+    let mut live = NativeClient::open(&server).await;
+    live.see("before").await;
+    let program = server.program(&live.session()).await.unwrap();
+
+    folder.write(&SPEAKER.replace("WORD", "after"));
+    processes::signal(server.supervisor_pid(), Signal::HUP);
+    wait_until("the new program", || {
+        (first_line(&server, 1) == "after\n").then_some(())
+    })
+    .await;
+    assert_eq!(server.program(&live.session()).await, Some(program));
+    live.send("still here\n");
+    live.see("still here").await;
+
+    // A bad file changes nothing, and is told.
+    folder.write(&SPEAKER.replace("WORD", "never").replace("ttl", "tll"));
+    processes::signal(server.supervisor_pid(), Signal::HUP);
+    wait_until("the complaint", || {
+        let log = server.log();
+        (log.contains("did you mean \"ttl\"?") && log.contains("stays as it was")).then_some(())
+    })
+    .await;
+    assert!(server.log().contains("^^^"), "{}", server.log());
+    assert_eq!(first_line(&server, 1), "after\n");
+
+    // The next server knows the new configuration.
+    let old = server.kill_server().await;
+    server.next_server(old).await;
+    wait_until("the next server's answer", || {
+        let address = server.address("tcp");
+        TcpStream::connect(address).ok()
+    })
+    .await;
+    assert_eq!(first_line(&server, 1), "after\n");
+    live.send("and here\n");
+    live.see("and here").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn limits_are_read_again_too() {
+    let folder = Folder::new("limits");
+    let text = |limit: usize| {
+        format!(
+            "services: {{a: {{command: [sh, -c, 'echo here; exec cat'], io: pipe, ttl: 1h, max_sessions: {limit}}}}}\n"
+        )
+    };
+    let path = folder.write(&text(1));
+    let server = Config::new(BINARY)
+        .file(&path)
+        .listener("tcp://127.0.0.1:0")
+        .start();
+    assert_eq!(first_line(&server, 1), "here\n");
+    assert_ne!(first_line(&server, 1), "here\n", "one is the most");
+    folder.write(&text(100));
+    processes::signal(server.supervisor_pid(), Signal::HUP);
+    wait_until("room for more", || {
+        (first_line(&server, 1) == "here\n").then_some(())
+    })
+    .await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_file_a_hang_up_ends_it() {
+    let server = Config::new(BINARY).start();
+    let pid = server.supervisor_pid();
+    processes::signal(pid, Signal::HUP);
+    wait_until("the end", || (!processes::is_alive(pid)).then_some(())).await;
+}
