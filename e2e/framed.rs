@@ -40,11 +40,15 @@ async fn answers(server: &Serving) {
 
 #[tokio::test]
 async fn every_row_of_the_table_has_one_answer_and_an_end() {
-    let server = framed(&["--header-timeout", "0.3", "--content-timeout", "0.3"]);
+    let server = framed(&[]);
+    // For what ends by a deadline alone: a busy machine must not make other rows late.
+    let hasty = framed(&["--header-timeout", "0.3", "--content-timeout", "0.3"]);
     answers(&server).await;
     let before = processes::descriptors(server.pid()).len();
     for (row, bytes, expect) in table() {
-        let answer = exchange(server.at(), &bytes).await;
+        let is_late = matches!(expect, Error("timeout"));
+        let at = if is_late { hasty.at() } else { server.at() };
+        let answer = exchange(at, &bytes).await;
         assert!(answer.len() > 2, "{row}: no answer");
         let (header, content, rest) = split(&answer);
         assert_eq!(rest, b"", "{row}: one answer");
