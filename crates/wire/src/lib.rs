@@ -12,11 +12,13 @@
 pub mod admit;
 mod auto;
 mod dialect;
+pub mod framed;
 mod http;
 mod limits;
 mod link;
 mod listen;
 pub mod metrics;
+mod observer;
 mod peer;
 mod tcp;
 mod telnet;
@@ -29,6 +31,7 @@ pub use admit::Admission;
 pub use auto::Silent;
 pub use listen::{Bound, Listening, Protocol, serve};
 pub use metrics::Metrics;
+pub use observer::Observer;
 
 use anywire_model::Role;
 use anywire_session::Registry;
@@ -72,6 +75,10 @@ pub struct Listener {
     pub max_per_address: usize,
     /// Its certificate, if it is enciphered. UNIX sockets never are.
     pub tls: Option<Arc<tls::Tls>>,
+    /// What framed messages mean, and what they may cost.
+    pub framed: framed::Settings,
+    /// Who hears of raw connections.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Listener {
@@ -89,6 +96,8 @@ impl Listener {
             max_connections: usize::MAX,
             max_per_address: usize::MAX,
             tls: None,
+            framed: framed::Settings::default(),
+            observer: None,
         }
     }
 }

@@ -14,6 +14,7 @@ use anywire_model::{Io, Role};
 use anywire_process::{Local, Recipe};
 use anywire_session::{Policy, Registry, Settings};
 use anywire_wire::admit::{Options, Rules, loopback_hosts};
+use anywire_wire::framed;
 use anywire_wire::tls::{Options as Certificate, Tls};
 use anywire_wire::{
     Admission, Bound, Compression, Context, Listener, Listening, Metrics, Protocol, Target, serve,
@@ -46,6 +47,8 @@ pub struct Setup {
     pub tls: Option<Certificate>,
     /// Users and tokens.
     pub access: Rules,
+    /// What framed messages mean.
+    pub framed: framed::Settings,
     pub compression: Compression,
 }
 
@@ -62,6 +65,7 @@ impl Setup {
             rules: |_| {},
             tls: None,
             access: Rules::default(),
+            framed: framed::Settings::default(),
             compression: Compression::Auto,
         }
     }
@@ -93,6 +97,8 @@ pub struct Server {
     pub unix: PathBuf,
     /// Raw bytes.
     pub unix_raw: PathBuf,
+    pub framed: SocketAddr,
+    pub unix_framed: PathBuf,
     pub admission: Arc<Admission>,
     pub registry: Registry,
     pub metrics: Arc<Metrics>,
@@ -127,6 +133,8 @@ impl Server {
         let registry = Registry::new(Arc::new(local), settings);
         let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
         let (http, tcp, telnet, auto) = (bind(), bind(), bind(), bind());
+        let framed = bind();
+        let framed_at = framed.local_addr().unwrap();
         let (telnet_at, auto_at) = (telnet.local_addr().unwrap(), auto.local_addr().unwrap());
         let (http_at, tcp_at) = (http.local_addr().unwrap(), tcp.local_addr().unwrap());
         let folder = std::env::temp_dir().join(format!(
@@ -136,6 +144,7 @@ impl Server {
         ));
         std::fs::create_dir(&folder).unwrap();
         let (unix, unix_raw) = (folder.join("socket"), folder.join("raw"));
+        let unix_framed = folder.join("framed");
         let admission = Arc::new(Admission::new(Options::new(Rules {
             hosts: [loopback_hosts(http_at), loopback_hosts(auto_at)].concat(),
             ..setup.access
@@ -157,6 +166,7 @@ impl Server {
             auth: setup.auth,
             default_role: setup.role,
             tls: tls.clone(),
+            framed: setup.framed,
             compression: setup.compression,
             ..Listener::new(target)
         };
@@ -178,6 +188,11 @@ impl Server {
                 Listening::Unix(UnixListener::bind(&unix_raw).unwrap()),
                 Protocol::Raw,
             ),
+            (Listening::Tcp(framed), Protocol::Framed),
+            (
+                Listening::Unix(UnixListener::bind(&unix_framed).unwrap()),
+                Protocol::Framed,
+            ),
             (
                 Listening::Unix(UnixListener::bind(&unix).unwrap()),
                 Protocol::Http,
@@ -195,6 +210,8 @@ impl Server {
             auto: auto_at,
             unix,
             unix_raw,
+            framed: framed_at,
+            unix_framed,
             admission,
             registry,
             metrics,
