@@ -1,32 +1,41 @@
-//! `anywire echo`: the echo handler on any wire, in one process.
+//! `anywire echo`: the echo handlers on any wire, in one process.
 
 use crate::access::Access;
+use crate::activity::Log;
+use crate::alone::{self, Served};
 use crate::config::file::Handler;
 use crate::config::{self, Config, Overlay};
+use crate::hosted::Hosted;
 use crate::listener::{self, Listener};
 use crate::server::{listener_url, settings};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_handler::Echo;
+use anywire_handler::message::EchoMessages;
 use anywire_model::Role;
 use anywire_session::Registry;
-use anywire_wire::{Context, Listener as Rules, Metrics};
+use anywire_wire::framed::Settings;
+use anywire_wire::{Context, Listener as Rules, Metrics, Observer};
 use std::process::ExitCode;
 use std::sync::Arc;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 /// Options of `echo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EchoArgs {
-    /// Where to listen: ws://ADDRESS:PORT/ws or tcp://ADDRESS:PORT; port 0 takes a free one
+    /// Where to listen: ws://ADDRESS:PORT/ws, tcp://ADDRESS:PORT or framed://ADDRESS:PORT; port 0 takes a free one
     #[arg(short, long = "listen", value_name = "URL", required = true)]
     listen: Vec<String>,
+    /// Log what is echoed, not only how much
+    #[arg(long)]
+    show: bool,
+    /// Log nothing: no connections, no bytes
+    #[arg(short, long, conflicts_with = "show")]
+    quiet: bool,
 }
 
 /// Runs until interrupted.
 pub(crate) fn echo(args: EchoArgs) -> Result<ExitCode> {
-    raise_files();
+    alone::raise_files();
     let overlay = Overlay {
         listen: args.listen,
         no_auth: true,
@@ -41,26 +50,34 @@ pub(crate) fn echo(args: EchoArgs) -> Result<ExitCode> {
     }
     let runtime = workers::runtime().context("starting the runtime")?;
     let workers = Workers::start(workers::count()).context("starting the workers")?;
-    let result = runtime.block_on(serve(&config, listeners, &workers));
+    let log = (!args.quiet).then(|| Log::start(args.show)).transpose();
+    let log = log.context("starting the log")?;
+    let result = runtime.block_on(serve(&config, listeners, &workers, log));
     workers.stop();
     result.map(|()| ExitCode::SUCCESS)
 }
 
-async fn serve(config: &Config, listeners: Vec<Listener>, workers: &Workers) -> Result<()> {
+async fn serve(
+    config: &Config,
+    listeners: Vec<Listener>,
+    workers: &Workers,
+    log: Option<Log>,
+) -> Result<()> {
     let registry = Registry::new(Arc::new(Echo), settings(config));
     // An echo gives nothing away that its client did not bring; foreign pages are refused all the same.
     let access = Access::open(&listeners, config, None, Box::new(|_| {}))?;
     let metrics = Arc::<Metrics>::default();
-    let shutdown = CancellationToken::new();
-    let mut wires = JoinSet::new();
+    let mut served = Vec::new();
     let mut told = None;
     for listener in listeners {
         let Some(index) = listener.index() else {
             continue;
         };
         let rules = &config.listeners[index];
-        if told.replace(index) != Some(index) {
-            println!("{}", listener_url(&listener, rules));
+        let is_first = told.replace(index) != Some(index);
+        let url = is_first.then(|| listener_url(&listener, rules));
+        if let (Some(url), Some(_)) = (&url, &log) {
+            eprintln!("listening on {url}");
         }
         let context = Context {
             registry: registry.clone(),
@@ -68,34 +85,19 @@ async fn serve(config: &Config, listeners: Vec<Listener>, workers: &Workers) -> 
             metrics: metrics.clone(),
             listener: Rules {
                 default_role: Role::Writer,
+                framed: Settings {
+                    service: Arc::new(Hosted::new(EchoMessages, log.clone())),
+                    ..Settings::default()
+                },
+                observer: log.clone().map(|log| Arc::new(log) as Arc<dyn Observer>),
                 ..access.secure(rules)
             },
         };
-        wires.spawn(anywire_wire::serve(
-            listener.into_bound(listener::protocol(&rules.url)?),
+        served.push(Served {
+            bound: listener.into_bound(listener::protocol(&rules.url)?),
             context,
-            workers.handles(),
-            shutdown.clone(),
-        ));
+            url,
+        });
     }
-    metrics.set_ready(true);
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .context("listening for signals")?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("listening for signals")?,
-        _ = terminate.recv() => {}
-        () = registry.sweep() => {}
-    }
-    metrics.set_ready(false);
-    shutdown.cancel();
-    wires.join_all().await;
-    Ok(())
-}
-
-/// As many connections as the kernel allows this process at all.
-fn raise_files() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut files = getrlimit(Resource::Nofile);
-    files.current = files.maximum;
-    let _ = setrlimit(Resource::Nofile, files);
+    alone::serve(served, &registry, &metrics, workers).await
 }

@@ -5,9 +5,13 @@
 //! from URLs to sockets, `programs` where a session's program comes from, `logging` how both log.
 
 mod access;
+mod activity;
+mod alone;
 pub mod cli;
 mod config;
 mod echo;
+mod framed;
+mod hosted;
 mod listener;
 mod logging;
 mod programs;

@@ -16,7 +16,9 @@ use anywire_model::Role;
 use anywire_process::supervisor::client::{self, Orphan};
 use anywire_process::supervisor::{Adopted, Supervised};
 use anywire_session::{Lag, Policy, Registry, Settings, SizePolicy};
-use anywire_wire::{Compression, Context, Listener as Rules, Metrics, Protocol, Stderr, Target};
+use anywire_wire::{
+    Compression, Context, Listener as Rules, Metrics, Protocol, Stderr, Target, framed,
+};
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -269,6 +271,8 @@ pub(crate) fn listener_rules(rules: &runtime::Listener) -> Rules {
         offered_tls: None,
         max_connections: rules.max_connections,
         max_per_address: rules.max_per_address,
+        framed: framed::Settings::default(),
+        observer: None,
     }
 }
 

@@ -1,5 +1,8 @@
-//! Programs written as Rust types, run inside the server. For now one: [`echo`].
+//! Programs written as Rust types, run inside the server: [`echo`], a program of bytes, and [`message`], applications
+//! that answer one message with another.
 
 pub mod echo;
+pub mod message;
 
 pub use echo::Echo;
+pub use message::MessageHandler;

@@ -9,11 +9,13 @@ mod native;
 pub mod processes;
 mod pty;
 mod server;
+mod serving;
 mod tcp;
 mod wait;
 
 pub use native::{Attach, Exit, NativeClient};
 pub use pty::Pty;
 pub use server::{Config, Server};
+pub use serving::Serving;
 pub use tcp::TcpClient;
 pub use wait::{DEADLINE, Rng, rounds, wait_until};

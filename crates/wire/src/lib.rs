@@ -12,11 +12,13 @@
 pub mod admit;
 mod auto;
 mod dialect;
+pub mod framed;
 mod http;
 mod limits;
 mod link;
 mod listen;
 pub mod metrics;
+mod observer;
 mod peer;
 mod tcp;
 mod telnet;
@@ -29,6 +31,7 @@ pub use admit::Admission;
 pub use auto::Silent;
 pub use listen::{Bound, Listening, Protocol, serve};
 pub use metrics::Metrics;
+pub use observer::Observer;
 
 use anywire_model::Role;
 use anywire_session::Registry;
@@ -74,6 +77,10 @@ pub struct Listener {
     pub tls: Option<Arc<tls::Tls>>,
     /// The certificate for clients that begin with TLS on a port for everything which is not enciphered as such.
     pub offered_tls: Option<Arc<tls::Tls>>,
+    /// What framed messages mean, and what they may cost.
+    pub framed: framed::Settings,
+    /// Who hears of raw connections.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Listener {
@@ -92,6 +99,8 @@ impl Listener {
             max_per_address: usize::MAX,
             tls: None,
             offered_tls: None,
+            framed: framed::Settings::default(),
+            observer: None,
         }
     }
 }

@@ -23,6 +23,14 @@ impl std::fmt::Display for Peer {
 }
 
 impl Peer {
+    /// Its address; `None` for a process of this machine.
+    pub(crate) fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::Ip(address) => Some(address),
+            Self::User(_) => None,
+        }
+    }
+
     /// Whether it is on another machine.
     pub(crate) fn is_remote(self) -> bool {
         match self {

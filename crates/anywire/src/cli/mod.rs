@@ -3,10 +3,12 @@
 pub mod client;
 mod config;
 mod manual;
+mod messages;
+pub(crate) mod password;
 mod secrets;
 
 use crate::config::file::LogFormat;
-use crate::{echo, logging, serve, server};
+use crate::{echo, framed, logging, serve, server};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -24,6 +26,13 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Serve an echo: what comes in goes out
     Echo(echo::EchoArgs),
+    /// Answer length-prefixed messages as the Python sockets tutorial's application does
+    #[command(disable_help_flag = true)]
+    Framed(framed::FramedArgs),
+    /// Open many connections to an echo, send messages, and check that they come back
+    Connect(messages::ConnectArgs),
+    /// Send one length-prefixed message and print the answer
+    Request(messages::RequestArgs),
     Config(config::ConfigArgs),
     #[command(flatten)]
     Client(ClientCommand),
@@ -68,6 +77,9 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Serve(args) => serve::serve(*args),
         Command::Echo(args) => echo::echo(args),
+        Command::Framed(args) => framed::framed(args),
+        Command::Connect(args) => messages::connect(args),
+        Command::Request(args) => messages::request(args),
         Command::Reload(args) => serve::reload(*args),
         Command::Config(args) => config::run(args),
         Command::Server(args) => server::run(args),

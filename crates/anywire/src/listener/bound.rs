@@ -112,7 +112,7 @@ pub(crate) fn protocol(url: &ListenUrl) -> Result<Protocol> {
         Scheme::Tcp => Ok(Protocol::Raw),
         Scheme::Telnet => Ok(Protocol::Telnet),
         Scheme::Auto => Ok(Protocol::Auto),
-        Scheme::Framed => bail!("{url}: this version does not speak that yet"),
+        Scheme::Framed => Ok(Protocol::Framed),
     }
 }
 

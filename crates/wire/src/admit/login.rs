@@ -35,7 +35,12 @@ impl Admission {
         }
     }
 
-    fn guess(&self, from: IpAddr, judge: impl FnOnce() -> Option<Grant>) -> Result<Grant, Refusal> {
+    /// Judges a guess from this address, unless the address must wait after failures.
+    pub(crate) fn guess(
+        &self,
+        from: IpAddr,
+        judge: impl FnOnce() -> Option<Grant>,
+    ) -> Result<Grant, Refusal> {
         self.failures.guess(from, judge)
     }
 

@@ -5,10 +5,11 @@
 
 mod tell;
 
-use crate::link::{Entry, Socket, Ways};
+use crate::link::{Socket, Ways};
+use crate::listen::Behind;
 use crate::peer::Peer;
 use crate::tcp::{self, Console};
-use crate::{Context, http, limits, tls};
+use crate::{Context, framed, http, limits, tls};
 use std::sync::Arc;
 use std::time::Duration;
 use tell::{Told, Wire, tell};
@@ -49,7 +50,7 @@ impl Server {
         mut socket: Socket,
         peer: Peer,
         shutdown: CancellationToken,
-    ) -> Option<Box<Entry>> {
+    ) -> Option<Behind> {
         let mut head = Vec::new();
         let silent = self.context.listener.silent;
         let first = first_bytes(&mut socket, &mut head, silent);
@@ -65,10 +66,15 @@ impl Server {
             Wire::Http => return self.http.shake_hands(socket, peer, head, shutdown).await,
             Wire::Telnet => Console::telnet(socket, head),
             Wire::Tcp => Console::raw(socket, head),
+            Wire::Framed => {
+                let entry = framed::Entry::new(self.context, socket, peer, head);
+                return Some(Behind::Messages(Box::new(entry)));
+            }
             // Not served on this listener, or TLS within TLS.
-            Wire::Tls | Wire::Framed => return None,
+            Wire::Tls => return None,
         };
-        tcp::shake_hands(console, peer, self.context, shutdown).await
+        let entry = tcp::shake_hands(console, peer, self.context, shutdown).await;
+        entry.map(Behind::Pump)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a client speaks, told by its first bytes.
 
 use crate::tcp::METHODS;
+use anywire_codec::framed::{Limits, PREFIX, sniff};
 
 /// What can be told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +42,17 @@ pub(super) fn tell(head: &[u8]) -> Told {
         [IAC, ..] => Told::Is(Wire::Telnet),
         [TLS_HANDSHAKE] => Told::Perhaps(None),
         [TLS_HANDSHAKE, TLS_MAJOR, ..] => Told::Is(Wire::Tls),
-        [high] | [high, _] if FRAMED.contains(&high) => Told::Perhaps(Some(Wire::Tcp)),
-        [high, _, b'{', ..] if FRAMED.contains(&high) => Told::Is(Wire::Framed),
+        [high, ..] if FRAMED.contains(&high) => framed(head),
         _ => request(head),
+    }
+}
+
+/// Whether a header begins behind two bytes; what is wrong with its rest, its own wire tells the client.
+fn framed(head: &[u8]) -> Told {
+    match sniff(&head[..head.len().min(PREFIX + 1)], &Limits::DEFAULT) {
+        Some(true) => Told::Is(Wire::Framed),
+        Some(false) => Told::Is(Wire::Tcp),
+        None => Told::Perhaps(Some(Wire::Tcp)),
     }
 }
 

@@ -4,8 +4,10 @@ use super::Server;
 use super::stream::Stream;
 use crate::admit::{Principal, Way};
 use crate::dialect::Dialect;
+use crate::framed;
 use crate::limits;
 use crate::link::{Entry, Framing, Socket, Visitor};
+use crate::listen::Behind;
 use crate::peer::Peer;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -29,11 +31,19 @@ pub(crate) struct Connection {
 /// An upgrade that a route has accepted.
 pub(crate) struct Upgrade {
     pub(crate) on: OnUpgrade,
-    pub(crate) dialect: Box<dyn Dialect>,
+    pub(crate) speech: Speech,
     pub(crate) principal: Principal,
     pub(crate) session: Option<String>,
     /// Whether both sides agreed on compressed messages.
     pub(crate) deflate: bool,
+}
+
+/// What is spoken behind an upgrade.
+pub(crate) enum Speech {
+    /// With one session.
+    Dialect(Box<dyn Dialect>),
+    /// In framed messages.
+    Framed,
 }
 
 impl Connection {
@@ -57,25 +67,36 @@ pub(super) async fn serve(
     head: Vec<u8>,
     server: Server,
     shutdown: CancellationToken,
-) -> Option<Box<Entry>> {
+) -> Option<Behind> {
     let context = server.context.clone();
     let connection = Connection::new(Way::of(&socket, peer, context.listener.auth));
     let stream = Stream::new(socket, head);
     requests(stream, &connection, server, shutdown).await;
     let upgrade = connection.upgrade.lock().take()?;
     let (socket, head) = take_back(upgrade.on.await.ok()?)?;
-    Some(Box::new(Entry {
-        socket,
-        framing: Framing::websocket(upgrade.deflate),
-        dialect: upgrade.dialect,
-        head,
-        visitor: Visitor {
-            context,
-            peer,
-            principal: upgrade.principal,
-            session: upgrade.session,
-        },
-    }))
+    let framing = Framing::websocket(upgrade.deflate);
+    let visitor = Visitor {
+        context,
+        peer,
+        principal: upgrade.principal,
+        session: upgrade.session,
+    };
+    Some(match upgrade.speech {
+        Speech::Dialect(dialect) => Behind::Pump(Box::new(Entry {
+            socket,
+            framing,
+            dialect,
+            head,
+            visitor,
+        })),
+        Speech::Framed => Behind::Messages(Box::new(framed::Entry {
+            socket,
+            framing,
+            head,
+            asks: false,
+            visitor,
+        })),
+    })
 }
 
 async fn requests(

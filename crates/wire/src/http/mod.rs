@@ -12,11 +12,12 @@ mod problem;
 mod routes;
 mod stream;
 
-pub(crate) use connection::{Connection, Upgrade};
+pub(crate) use connection::{Connection, Speech, Upgrade};
 pub(crate) use problem::Problem;
 
 use crate::Context;
-use crate::link::{Entry, Socket};
+use crate::link::Socket;
+use crate::listen::Behind;
 use crate::peer::Peer;
 use axum::Router;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ impl Server {
         peer: Peer,
         head: Vec<u8>,
         shutdown: CancellationToken,
-    ) -> Option<Box<Entry>> {
+    ) -> Option<Behind> {
         connection::serve(socket, peer, head, self, shutdown).await
     }
 }

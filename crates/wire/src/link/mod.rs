@@ -11,10 +11,11 @@ mod open;
 mod outbox;
 mod pump;
 mod record;
-mod scratch;
+pub(crate) mod scratch;
 mod socket;
 
 pub(crate) use framing::{Framing, Item};
+pub(crate) use open::session_for;
 pub(crate) use socket::{Socket, Ways};
 
 use crate::Context;
@@ -41,6 +42,7 @@ pub(crate) struct Entry {
 }
 
 /// On whose behalf a connection attaches.
+#[derive(Clone)]
 pub(crate) struct Visitor {
     pub(crate) context: Arc<Context>,
     pub(crate) peer: Peer,

@@ -6,7 +6,7 @@ use crate::Target;
 use crate::dialect::{Fault, Open};
 use crate::metrics::Resume;
 use anywire_codec::dialect::native::ErrorCode;
-use anywire_model::Offset;
+use anywire_model::{Offset, Size};
 use anywire_session::{Attach, AttachError, Attachment, Create, CreateError, Session, Start};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -52,11 +52,7 @@ impl Link {
 /// Finds or makes the session that a client wants, and joins it.
 pub(super) async fn attach(visitor: Visitor, open: Open<'static>) -> Result<Attachment, Fault> {
     tracing::debug!(peer = ?visitor.peer, name = %visitor.principal.name, "a client attaches");
-    let key = open.session.as_deref().or(visitor.session.as_deref());
-    let (session, fresh) = match key {
-        Some(key) => (find(&visitor, key)?, false),
-        None => target(&visitor, &open).await?,
-    };
+    let (session, fresh) = session_for(&visitor, open.session.as_deref(), open.size).await?;
     let granted = visitor.principal.role_at(&visitor.context.listener);
     let role = open.role.map_or(granted, |wanted| wanted.min(granted));
     let start = match open.since {
@@ -85,6 +81,18 @@ pub(super) async fn attach(visitor: Visitor, open: Open<'static>) -> Result<Atta
     Ok(attachment)
 }
 
+/// The session that a client wants, and whether it was made just now.
+pub(crate) async fn session_for(
+    visitor: &Visitor,
+    key: Option<&str>,
+    size: Option<Size>,
+) -> Result<(Session, bool), Fault> {
+    match key.or(visitor.session.as_deref()) {
+        Some(key) => Ok((find(visitor, key)?, false)),
+        None => target(visitor, size).await,
+    }
+}
+
 /// What somebody got who came back for output from `since` on.
 fn resumed(attachment: &Attachment, since: Offset) -> Resume {
     let welcome = attachment.welcome();
@@ -106,7 +114,7 @@ fn find(visitor: &Visitor, key: &str) -> Result<Session, Fault> {
 }
 
 /// The listener's session, and whether it was made just now.
-async fn target(visitor: &Visitor, open: &Open<'static>) -> Result<(Session, bool), Fault> {
+async fn target(visitor: &Visitor, size: Option<Size>) -> Result<(Session, bool), Fault> {
     let registry = &visitor.context.registry;
     let (name, service) = match &visitor.context.listener.target {
         Target::New { service } | Target::Lobby { service } => (None, service),
@@ -121,7 +129,7 @@ async fn target(visitor: &Visitor, open: &Open<'static>) -> Result<(Session, boo
     }
     let options = Create {
         name: name.cloned(),
-        size: open.size,
+        size,
     };
     match registry.create(service, options).await {
         Ok(session) => Ok((session, true)),

@@ -4,11 +4,11 @@ use crate::limits;
 use std::cell::RefCell;
 
 /// The buffers of a turn.
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     /// What is read.
-    pub(super) input: Box<[u8]>,
+    pub(crate) input: Box<[u8]>,
     /// What will be written.
-    pub(super) output: Vec<u8>,
+    pub(crate) output: Vec<u8>,
 }
 
 /// More is given back after a turn: a large keyframe need not stay.
@@ -22,7 +22,7 @@ thread_local! {
 }
 
 /// Runs a turn with the thread's buffers; `output` is empty at its start.
-pub(super) fn with<R>(turn: impl FnOnce(&mut Scratch) -> R) -> R {
+pub(crate) fn with<R>(turn: impl FnOnce(&mut Scratch) -> R) -> R {
     SCRATCH.with_borrow_mut(|scratch| {
         scratch.output.clear();
         let result = turn(scratch);

@@ -7,7 +7,7 @@ use crate::limits;
 use crate::link::{self, Entry};
 use crate::metrics::{Metrics, Turned};
 use crate::tcp::Console;
-use crate::{Context, auto, http, tcp, tls};
+use crate::{Context, auto, framed, http, tcp, tls};
 use accept::{Accepted, Acceptor};
 use seats::{Place, Seat, Seats, refuse};
 use std::io;
@@ -49,6 +49,8 @@ pub enum Protocol {
     Telnet,
     /// Whichever of these the client's first bytes are.
     Auto,
+    /// Length-prefixed messages.
+    Framed,
 }
 
 /// Serves connections until `shutdown`, then waits for them to end, at most five seconds.
@@ -139,6 +141,15 @@ enum Server {
     Tcp(Arc<Context>),
     Telnet(Arc<Context>),
     Auto(auto::Server),
+    Framed(Arc<Context>),
+}
+
+/// What comes behind a handshake.
+pub(crate) enum Behind {
+    /// A session: bytes both ways.
+    Pump(Box<Entry>),
+    /// Messages, one in and one out.
+    Messages(Box<framed::Entry>),
 }
 
 impl Server {
@@ -152,6 +163,7 @@ impl Server {
             Self::Tcp(_) => "tcp",
             Self::Telnet(_) => "telnet",
             Self::Auto(_) => "auto",
+            Self::Framed(_) => "framed",
         }
     }
 
@@ -162,6 +174,7 @@ impl Server {
             Protocol::Raw => Self::Tcp(context),
             Protocol::Telnet => Self::Telnet(context),
             Protocol::Auto => Self::Auto(auto::Server::new(context)),
+            Protocol::Framed => Self::Framed(context),
         }
     }
 
@@ -171,13 +184,14 @@ impl Server {
             Self::Tcp(_) => Protocol::Raw,
             Self::Telnet(_) => Protocol::Telnet,
             Self::Auto(_) => Protocol::Auto,
+            Self::Framed(_) => Protocol::Framed,
         }
     }
 
     fn context(&self) -> &Context {
         match self {
             Self::Http(server) => server.context(),
-            Self::Tcp(context) | Self::Telnet(context) => context,
+            Self::Tcp(context) | Self::Telnet(context) | Self::Framed(context) => context,
             Self::Auto(server) => server.context(),
         }
     }
@@ -185,12 +199,14 @@ impl Server {
 
 /// One connection, from here on in its worker. What its handshake needs is on the heap and gone before the pump
 /// begins.
-async fn connection(arrival: Box<(Accepted, Server)>, shutdown: CancellationToken, _place: Place) {
+async fn connection(arrival: Box<(Accepted, Server)>, shutdown: CancellationToken, place: Place) {
     let _open = arrival.1.metrics().accepted();
     // A statement of its own: in the head of the `if let`, the handshake's memory would live as long as the pump.
-    let entry = Box::pin(shake_hands(arrival, shutdown.clone())).await;
-    if let Some(entry) = entry {
-        link::run(entry, shutdown).await;
+    let behind = Box::pin(shake_hands(arrival, shutdown.clone())).await;
+    match behind {
+        Some(Behind::Pump(entry)) => link::run(entry, shutdown).await,
+        Some(Behind::Messages(entry)) => framed::run(entry, place, shutdown).await,
+        None => {}
     }
 }
 
@@ -198,7 +214,7 @@ async fn connection(arrival: Box<(Accepted, Server)>, shutdown: CancellationToke
 async fn shake_hands(
     arrival: Box<(Accepted, Server)>,
     shutdown: CancellationToken,
-) -> Option<Box<Entry>> {
+) -> Option<Behind> {
     let (accepted, server) = *arrival;
     let (socket, peer) = match accepted.register() {
         Ok(Some(registered)) => registered,
@@ -226,13 +242,19 @@ async fn shake_hands(
         }
         Server::Tcp(context) => {
             let console = Console::raw(socket, Vec::new());
-            tcp::shake_hands(console, peer, context, shutdown).await
+            let entry = tcp::shake_hands(console, peer, context, shutdown).await;
+            entry.map(Behind::Pump)
         }
         Server::Telnet(context) => {
             let console = Console::telnet(socket, Vec::new());
-            tcp::shake_hands(console, peer, context, shutdown).await
+            let entry = tcp::shake_hands(console, peer, context, shutdown).await;
+            entry.map(Behind::Pump)
         }
         Server::Auto(server) => server.shake_hands(socket, peer, shutdown).await,
+        Server::Framed(context) => {
+            let entry = framed::Entry::new(context, socket, peer, Vec::new());
+            Some(Behind::Messages(Box::new(entry)))
+        }
     };
     if entry.is_none() {
         tracing::info!(wire, %peer, reason = "nothing more to say", "closed");

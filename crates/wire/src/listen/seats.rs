@@ -5,7 +5,7 @@ use crate::limits;
 use crate::link::{Socket, Ways};
 use crate::metrics::Turned;
 use crate::peer::Peer;
-use crate::{Context, Protocol};
+use crate::{Context, Protocol, framed};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -122,15 +122,16 @@ impl Drop for Place {
 pub(super) async fn refuse(mut socket: Socket, peer: Peer, protocol: Protocol) {
     tracing::debug!(?peer, "turned away: as many connections as there may be");
     let answer = match protocol {
-        Protocol::Http => HTTP,
-        Protocol::Raw | Protocol::Telnet => "anywire: too many connections; try again later\r\n",
+        Protocol::Http => HTTP.as_bytes().to_vec(),
+        Protocol::Raw | Protocol::Telnet => TEXT.to_vec(),
+        Protocol::Framed => framed::busy(),
         // Nobody knows its language before it speaks.
         Protocol::Auto => return,
     };
     // A fresh connection takes that much at once.
     let said = async {
         socket.ready(Ways::WRITE).await.ok()?;
-        socket.try_write(answer.as_bytes()).ok()?;
+        socket.try_write(&answer).ok()?;
         socket.shutdown().await.ok()
     };
     if !matches!(timeout(limits::LINGER_REFUSED, said).await, Ok(Some(()))) {
@@ -146,6 +147,8 @@ pub(super) async fn refuse(mut socket: Socket, peer: Peer, protocol: Protocol) {
     };
     let _ = timeout(limits::LINGER_REFUSED, gone).await;
 }
+
+const TEXT: &[u8] = b"anywire: too many connections; try again later\r\n";
 
 const HTTP: &str = "HTTP/1.1 503 Service Unavailable\r\n\
     Content-Type: application/problem+json\r\n\

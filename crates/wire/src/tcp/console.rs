@@ -5,6 +5,7 @@ use crate::admit::Typist;
 use crate::limits;
 use crate::link::{Entry, Framing, Socket, Visitor, Ways};
 use crate::metrics::Wire;
+use crate::observer::Observed;
 use anywire_codec::telnet::{Command, Event, Telnet};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -67,10 +68,12 @@ impl Console {
             Some(telnet) => (Wire::Telnet, Framing::Telnet(telnet)),
             None => (Wire::Tcp, Framing::Bytes),
         };
+        let observer = visitor.context.listener.observer.as_ref();
+        let observed = Observed::begin(observer, visitor.peer.address());
         Entry {
             socket: self.socket,
             framing,
-            dialect: Box::new(RawTcp::new(wire, size, self.skip_lf)),
+            dialect: Box::new(RawTcp::new(wire, size, self.skip_lf, observed)),
             head: self.read,
             visitor,
         }

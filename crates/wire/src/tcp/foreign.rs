@@ -6,6 +6,7 @@
 
 use crate::dialect::{Dialect, Event, Fault, Frames, Inbound, Open, Raw, Request};
 use crate::metrics::Wire;
+use crate::observer::Observed;
 use anywire_codec::dialect::native::ErrorCode;
 use anywire_model::Size;
 use std::time::Duration;
@@ -37,23 +38,30 @@ fn contains(line: &[u8], text: &[u8]) -> bool {
 }
 
 /// Raw bytes, unless the first ones are a browser's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct RawTcp {
     begun: bool,
     size: Option<Size>,
     skip_lf: bool,
     wire: Wire,
+    observed: Option<Box<Observed>>,
 }
 
 impl RawTcp {
     /// For a client with a window of this size, if it has told it; `skip_lf`: what was typed before ended with CR, and a
     /// LF that comes first belongs to that.
-    pub(super) fn new(wire: Wire, size: Option<Size>, skip_lf: bool) -> Self {
+    pub(super) fn new(
+        wire: Wire,
+        size: Option<Size>,
+        skip_lf: bool,
+        observed: Option<Box<Observed>>,
+    ) -> Self {
         Self {
             begun: false,
             size,
             skip_lf,
             wire,
+            observed,
         }
     }
 }
@@ -87,6 +95,9 @@ impl Dialect for RawTcp {
                 ErrorCode::Forbidden,
                 "this port is not for HTTP or TLS",
             ));
+        }
+        if let Some(observed) = &self.observed {
+            observed.received(bytes);
         }
         Raw::default().message(Inbound::Binary(bytes))
     }

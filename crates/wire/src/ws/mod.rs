@@ -1,10 +1,11 @@
 //! The WebSocket handshake (RFC 6455 section 4.2). Every refusal comes before the upgrade, as plain HTTP.
 
 use crate::admit::Principal;
-use crate::dialect::{Auto, Dialect, Native, Tty};
-use crate::http::{Connection, Problem, Upgrade};
+use crate::dialect::{Auto, Native, Tty};
+use crate::http::{Connection, Problem, Speech, Upgrade};
 use crate::{Compression, Context};
 use anywire_codec::dialect::{native, tty};
+use anywire_codec::framed;
 use anywire_codec::websocket::deflate;
 use axum::body::Body;
 use axum::extract::{Extension, Query, Request, State};
@@ -45,11 +46,12 @@ pub(crate) async fn upgrade(
         let detail = "no session has that id or name";
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     }
-    let (protocol, dialect) = choose(request.headers(), address.binary == Some(1));
-    let deflate = deflates(&context, &connection, request.headers());
+    let (protocol, speech) = choose(request.headers(), address.binary == Some(1));
+    let is_framed = matches!(speech, Speech::Framed);
+    let deflate = !is_framed && deflates(&context, &connection, request.headers());
     connection.upgrade(Upgrade {
         on: hyper::upgrade::on(&mut request),
-        dialect,
+        speech,
         principal,
         session: address.session,
         deflate,
@@ -105,17 +107,22 @@ fn check(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
 }
 
 /// The first subprotocol of the client's list that we speak. A client that has none shows itself later.
-fn choose(headers: &HeaderMap, binary: bool) -> (Option<&'static str>, Box<dyn Dialect>) {
+fn choose(headers: &HeaderMap, binary: bool) -> (Option<&'static str>, Speech) {
     for name in tokens(headers, &SEC_WEBSOCKET_PROTOCOL) {
         match name {
             native::SUBPROTOCOL => {
-                return (Some(native::SUBPROTOCOL), Box::new(Native::default()));
+                let dialect = Box::new(Native::default());
+                return (Some(native::SUBPROTOCOL), Speech::Dialect(dialect));
             }
-            tty::SUBPROTOCOL => return (Some(tty::SUBPROTOCOL), Box::new(Tty::default())),
+            tty::SUBPROTOCOL => {
+                let dialect = Box::new(Tty::default());
+                return (Some(tty::SUBPROTOCOL), Speech::Dialect(dialect));
+            }
+            framed::SUBPROTOCOL => return (Some(framed::SUBPROTOCOL), Speech::Framed),
             _ => {}
         }
     }
-    (None, Box::new(Auto::new(binary)))
+    (None, Speech::Dialect(Box::new(Auto::new(binary))))
 }
 
 /// Whether messages are compressed: the client offers it, and the listener thinks that it is worth it.

@@ -14,6 +14,7 @@ use anywire_model::{Io, Role};
 use anywire_process::{Local, Recipe};
 use anywire_session::{Policy, Registry, Settings};
 use anywire_wire::admit::{Options, Rules, loopback_hosts};
+use anywire_wire::framed;
 use anywire_wire::tls::{Options as Certificate, Tls};
 use anywire_wire::{
     Admission, Bound, Compression, Context, Listener, Listening, Metrics, Protocol, Target, serve,
@@ -48,6 +49,8 @@ pub struct Setup {
     pub access: Rules,
     /// Changes the listeners' rules.
     pub rules: fn(&mut Listener),
+    /// What framed messages mean.
+    pub framed: framed::Settings,
     pub compression: Compression,
 }
 
@@ -65,6 +68,7 @@ impl Setup {
             offer_tls: false,
             access: Rules::default(),
             rules: |_| {},
+            framed: framed::Settings::default(),
             compression: Compression::Auto,
         }
     }
@@ -96,6 +100,8 @@ pub struct Server {
     pub unix: PathBuf,
     /// Raw bytes.
     pub unix_raw: PathBuf,
+    pub framed: SocketAddr,
+    pub unix_framed: PathBuf,
     pub admission: Arc<Admission>,
     pub registry: Registry,
     pub metrics: Arc<Metrics>,
@@ -130,6 +136,8 @@ impl Server {
         let registry = Registry::new(Arc::new(local), settings);
         let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
         let (http, tcp, telnet, auto) = (bind(), bind(), bind(), bind());
+        let framed = bind();
+        let framed_at = framed.local_addr().unwrap();
         let (telnet_at, auto_at) = (telnet.local_addr().unwrap(), auto.local_addr().unwrap());
         let (http_at, tcp_at) = (http.local_addr().unwrap(), tcp.local_addr().unwrap());
         let folder = std::env::temp_dir().join(format!(
@@ -139,6 +147,7 @@ impl Server {
         ));
         std::fs::create_dir(&folder).unwrap();
         let (unix, unix_raw) = (folder.join("socket"), folder.join("raw"));
+        let unix_framed = folder.join("framed");
         let admission = Arc::new(Admission::new(Options::new(Rules {
             hosts: [loopback_hosts(http_at), loopback_hosts(auto_at)].concat(),
             ..setup.access
@@ -159,6 +168,7 @@ impl Server {
         let mut listener = Listener {
             auth: setup.auth,
             default_role: setup.role,
+            framed: setup.framed,
             compression: setup.compression,
             ..Listener::new(target)
         };
@@ -185,6 +195,11 @@ impl Server {
                 Listening::Unix(UnixListener::bind(&unix_raw).unwrap()),
                 Protocol::Raw,
             ),
+            (Listening::Tcp(framed), Protocol::Framed),
+            (
+                Listening::Unix(UnixListener::bind(&unix_framed).unwrap()),
+                Protocol::Framed,
+            ),
             (
                 Listening::Unix(UnixListener::bind(&unix).unwrap()),
                 Protocol::Http,
@@ -202,6 +217,8 @@ impl Server {
             auto: auto_at,
             unix,
             unix_raw,
+            framed: framed_at,
+            unix_framed,
             admission,
             registry,
             metrics,

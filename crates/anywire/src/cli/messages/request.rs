@@ -1,0 +1,127 @@
+//! `anywire request`: one message, one answer, and an exit code that says how it went.
+
+use super::talk::{Answer, Talk, TalkError};
+use super::url::{Protocol, Url};
+use super::{UNREACHABLE, USAGE, fail, runtime};
+use crate::cli::password::PasswordArgs;
+use anyhow::{Context as _, Result};
+use anywire_codec::framed::Reply;
+use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The type of a request that is no JSON, as the tutorial's client names it.
+const BINARY_TYPE: &str = "binary/custom-client-binary-type";
+/// Bytes of a file that is sent.
+const MAX_FILE: u64 = 64 << 20;
+
+/// Options of `request`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit code: 0 for an answer, 1 for an error reply, 2 for wrong usage, 3 when there is no connection \
+    or no answer in time."
+)]
+pub(crate) struct RequestArgs {
+    /// The server: framed://HOST:PORT or framed+unix:///PATH
+    url: Url,
+    /// The action: `search` goes as JSON, any other as bytes, action and value in a row
+    #[arg(required_unless_present = "binary")]
+    action: Option<String>,
+    /// Its value
+    #[arg(required_unless_present = "binary")]
+    value: Option<String>,
+    /// Send every action as JSON, and print the answer's JSON as it is
+    #[arg(long, conflicts_with_all = ["hex", "binary"])]
+    json: bool,
+    /// Print the answer's content in hexadecimal digits
+    #[arg(long)]
+    hex: bool,
+    /// Send the bytes of a file, `-` for standard input, in place of an action
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["action", "value"])]
+    binary: Option<PathBuf>,
+    /// Seconds to wait for the answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    timeout: u32,
+    #[command(flatten)]
+    password: PasswordArgs,
+}
+
+/// Runs `request`.
+pub(crate) fn request(args: RequestArgs) -> Result<ExitCode> {
+    if args.url.protocol != Protocol::Framed {
+        return Ok(fail(USAGE, &"requests go to framed://HOST:PORT"));
+    }
+    let prepared = message(&args).and_then(|message| {
+        let password = args.password.resolve("Password: ")?;
+        Ok((message, password))
+    });
+    let (message, password) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return Ok(fail(USAGE, &format!("{error:#}"))),
+    };
+    let patience = Duration::from_secs(args.timeout.into());
+    let asking = async {
+        let mut talk = Talk::open(&args.url, password.as_deref(), patience).await?;
+        talk.ask(&message, false).await
+    };
+    match runtime()?.block_on(asking) {
+        Ok(answer) => print(&args, &answer),
+        Err(error @ TalkError::Refused(_)) => Ok(fail(1, &error)),
+        Err(error) => Ok(fail(UNREACHABLE, &error)),
+    }
+}
+
+/// What is sent.
+fn message(args: &RequestArgs) -> Result<Reply> {
+    if let Some(path) = &args.binary {
+        let doing = || format!("reading {}", path.display());
+        let mut bytes = Vec::new();
+        if path.as_os_str() == "-" {
+            std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes)
+        } else {
+            let file = std::fs::File::open(path).with_context(doing)?;
+            file.take(MAX_FILE + 1).read_to_end(&mut bytes)
+        }
+        .with_context(doing)?;
+        anyhow::ensure!(
+            bytes.len() as u64 <= MAX_FILE,
+            "{} is larger than 64 MiB",
+            path.display()
+        );
+        return Ok(Reply::binary(BINARY_TYPE, bytes));
+    }
+    let action = args.action.as_deref().unwrap_or_default();
+    let value = args.value.as_deref().unwrap_or_default();
+    Ok(if args.json || action == "search" {
+        Reply::json(&json!({"action": action, "value": value}))
+    } else {
+        Reply::binary(BINARY_TYPE, [action, value].concat())
+    })
+}
+
+fn print(args: &RequestArgs, answer: &Answer) -> Result<ExitCode> {
+    let value = answer.json();
+    let mut out = if args.hex {
+        data_encoding::HEXLOWER.encode(&answer.content).into_bytes()
+    } else {
+        match &value {
+            Some(Value::Object(object)) if !args.json => match object.get("result") {
+                Some(Value::String(text)) => text.clone().into_bytes(),
+                _ => answer.content.clone(),
+            },
+            _ => answer.content.clone(),
+        }
+    };
+    out.push(b'\n');
+    std::io::stdout()
+        .write_all(&out)
+        .context("printing the answer")?;
+    let is_error = value.is_some_and(|value| {
+        // The original says so in its text only.
+        let text = value.get("result").and_then(Value::as_str);
+        value.get("error").is_some() || text.is_some_and(|text| text.starts_with("Error: "))
+    });
+    Ok(ExitCode::from(u8::from(is_error)))
+}

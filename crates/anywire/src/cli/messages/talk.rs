@@ -1,0 +1,173 @@
+//! One connection: requests out, answers in.
+
+use super::url::{Place, Url};
+use anywire_codec::framed::{Error, Header, Id, Limits, MAX_HEADER, Next, Reader, Reply};
+use serde_json::{Value, json};
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+/// How long a connection may take.
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
+/// What a server may answer at most.
+pub(super) const LIMITS: Limits = Limits {
+    header: MAX_HEADER,
+    content: 64 << 20,
+    depth: 64,
+};
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TalkError {
+    /// No connection.
+    #[error("connecting to {0}: {1}")]
+    Connect(String, io::Error),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+    /// Nothing came in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// The server closed without an answer.
+    #[error("the server closed the connection without an answer")]
+    Closed,
+    /// The answer is no message.
+    #[error("the answer is no message: {0}")]
+    Frame(#[from] Error),
+    /// The password was not taken.
+    #[error("the password was refused: {0}")]
+    Refused(String),
+}
+
+/// Either family of sockets.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Opens a connection.
+pub(super) async fn open(url: &Url) -> Result<Box<dyn Stream>, TalkError> {
+    let connecting = async {
+        Ok::<Box<dyn Stream>, io::Error>(match &url.place {
+            Place::Net(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Box::new(stream)
+            }
+            Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        })
+    };
+    match timeout(CONNECT, connecting).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(TalkError::Connect(url.to_string(), error)),
+        Err(_) => Err(TalkError::Timeout),
+    }
+}
+
+/// An answer.
+pub(super) struct Answer {
+    pub(super) header: Header<'static>,
+    pub(super) content: Vec<u8>,
+}
+
+impl Answer {
+    /// Its JSON, if it is any.
+    pub(super) fn json(&self) -> Option<Value> {
+        if !self.header.is_json() {
+            return None;
+        }
+        anywire_codec::framed::content::json(&self.header, &self.content, &LIMITS).ok()
+    }
+}
+
+/// A connection for framed messages.
+pub(super) struct Talk {
+    pub(super) stream: Box<dyn Stream>,
+    buffer: Vec<u8>,
+    reader: Reader,
+    patience: Duration,
+}
+
+impl Talk {
+    /// Connects and, with a password, authenticates.
+    pub(super) async fn open(
+        url: &Url,
+        password: Option<&str>,
+        patience: Duration,
+    ) -> Result<Self, TalkError> {
+        let mut talk = Self {
+            stream: open(url).await?,
+            buffer: Vec::new(),
+            reader: Reader::new(LIMITS),
+            patience,
+        };
+        if let Some(password) = password {
+            talk.authenticate(password).await?;
+        }
+        Ok(talk)
+    }
+
+    async fn authenticate(&mut self, password: &str) -> Result<(), TalkError> {
+        let request = Reply::json(&json!({"action": "auth", "password": password}));
+        let answer = self.ask(&request, true).await?;
+        let value = answer.json().unwrap_or_default();
+        if value["result"] == "ok" {
+            return Ok(());
+        }
+        let message = value["error"]["message"].as_str();
+        let message = message
+            .or(value["result"].as_str())
+            .unwrap_or("the answer is not \"ok\"");
+        Err(TalkError::Refused(message.to_owned()))
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(super) async fn ask(
+        &mut self,
+        request: &Reply,
+        keep_alive: bool,
+    ) -> Result<Answer, TalkError> {
+        let mut out = Vec::new();
+        request.write(keep_alive, None, &mut out)?;
+        let patience = self.patience;
+        let asking = async {
+            // A server that refuses early may close while we still write: what it said counts.
+            let sent = self.stream.write_all(&out).await;
+            let answer = self.answer().await;
+            match (answer, sent) {
+                (Err(_), Err(error)) => Err(TalkError::Io(error)),
+                (answer, _) => answer,
+            }
+        };
+        timeout(patience, asking)
+            .await
+            .unwrap_or(Err(TalkError::Timeout))
+    }
+
+    async fn answer(&mut self) -> Result<Answer, TalkError> {
+        loop {
+            if let Next::Message { used, message } = self.reader.message(&self.buffer)? {
+                let header = message.header;
+                let answer = Answer {
+                    header: Header {
+                        content_type: header.content_type.into_owned().into(),
+                        content_encoding: header.content_encoding.into_owned().into(),
+                        id: header.id.map(Id::into_owned),
+                        ..header
+                    },
+                    content: message.content.to_vec(),
+                };
+                self.buffer.drain(..used);
+                return Ok(answer);
+            }
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(TalkError::Closed);
+            }
+        }
+    }
+
+    /// The connection, when nothing is under way.
+    pub(super) fn into_stream(self) -> Box<dyn Stream> {
+        self.stream
+    }
+}
