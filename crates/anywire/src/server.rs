@@ -9,6 +9,7 @@ use crate::config::runtime;
 use crate::config::values::SilentProtocol;
 use crate::listener::{self, At, ListenUrl, Listener, Scheme};
 use crate::logging;
+use crate::messages;
 use crate::programs::Programs;
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
@@ -118,6 +119,7 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
             listener: match rules {
                 Some(rules) => Rules {
                     tls: access.tls(rules),
+                    framed: messages::settings(&config, rules, None),
                     ..listener_rules(rules)
                 },
                 None => command_line_rules(&config),
