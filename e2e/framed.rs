@@ -20,7 +20,7 @@ use std::process::Command;
 use std::time::Duration;
 use table::{Error, First, Text, table};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 /// `anywire framed` on a free port.
@@ -444,4 +444,71 @@ async fn a_session_is_driven_by_messages_and_outlives_the_server() {
     assert_eq!(closed["result"], "ok");
     drop(stream);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn the_printed_configuration_is_the_same_server() {
+    let dir = std::env::temp_dir().join(format!("anywire-framed-yaml-{}", std::process::id()));
+    std::fs::create_dir(&dir).unwrap();
+    let (secret, file) = (dir.join("secret"), dir.join("anywire.yaml"));
+    std::fs::write(&secret, "white-rabbit-7\n").unwrap();
+    let (secret, file) = (secret.to_string_lossy(), file.to_string_lossy());
+    let limits = ["--max-clients", "2", "--max-content", "100", "--strict"];
+    let options = [&["--password-file", &secret], &limits[..]].concat();
+    let printed = cli(&[&["framed", "-P", "0", "--print-config"], &options[..]].concat());
+    assert_eq!(printed.status.code(), Some(0), "{}", text(&printed.stderr));
+    std::fs::write(&*file, &printed.stdout).unwrap();
+    assert!(!text(&printed.stdout).contains("rabbit"));
+
+    let run = dir.join("run").to_string_lossy().into_owned();
+    let variables = [("ANYWIRE_RUNTIME_DIR", &*run)];
+    let served = Serving::start(BINARY, &["serve", "-c", &file], &variables, 1);
+    for server in [framed(&options), served] {
+        let url = &server.urls[0];
+        let ask = |word: &str, password: &str| {
+            let done = cli(&["request", url, "search", word, "--password-file", password]);
+            text(&[done.stdout, done.stderr].concat())
+        };
+        for (said, expected) in [
+            (ask("ring", &secret), "Misty"),
+            (ask(&"x".repeat(100), &secret), "longer than 100"),
+            (ask("ring", &file), "wrong password"),
+        ] {
+            assert!(said.contains(expected), "{url}: {said}");
+        }
+        // Two clients, and no third one.
+        let hold = || TcpStream::connect(server.at());
+        let (one, two) = (hold().await.unwrap(), hold().await.unwrap());
+        let busy = only_json(&exchange(server.at(), b"").await);
+        assert_eq!(busy["error"]["code"], "busy");
+        drop((one, two));
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[tokio::test]
+async fn messages_go_over_unix_sockets_and_the_port_for_all() {
+    let socket = std::env::temp_dir().join(format!("anywire-framed-{}.sock", std::process::id()));
+    let unix = format!("framed+unix://{}", socket.display());
+    let server = Config::new(BINARY)
+        .listener("auto://127.0.0.1:0")
+        .listener(&unix)
+        .command(["cat"])
+        .pipe()
+        .start();
+    let mut stream = TcpStream::connect(server.address("auto")).await.unwrap();
+    let open = ask(&mut stream, json!({"action": "open"})).await;
+    assert_eq!(open["result"], "ok");
+    let list = message(br#"{"action": "list"}"#, json!({}));
+    let mut local = UnixStream::connect(&socket).await.unwrap();
+    local.write_all(&list).await.unwrap();
+    let mut all = Vec::new();
+    timeout(DEADLINE, local.read_to_end(&mut all))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(only_json(&all)["sessions"][0]["id"], open["session"]);
+    drop(stream);
+    server.stop().await;
+    let _ = std::fs::remove_file(&socket);
 }

@@ -134,7 +134,11 @@ impl Access {
 }
 
 /// The rules of a configuration on sockets that are bound.
-fn rules(places: &[Place], listeners: &[runtime::Listener], auth: &runtime::Auth) -> Result<Rules> {
+pub(crate) fn rules(
+    places: &[Place],
+    listeners: &[runtime::Listener],
+    auth: &runtime::Auth,
+) -> Result<Rules> {
     let mut users = BTreeMap::new();
     for (name, user) in &auth.users {
         let doing = || format!("auth.users.{name}");

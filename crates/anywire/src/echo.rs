@@ -5,16 +5,14 @@ use crate::activity::Log;
 use crate::alone::{self, Served};
 use crate::config::file::Handler;
 use crate::config::{self, Config, Overlay};
-use crate::hosted::Hosted;
 use crate::listener::{self, Listener};
+use crate::messages;
 use crate::server::{listener_url, settings};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_handler::Echo;
-use anywire_handler::message::EchoMessages;
 use anywire_model::Role;
 use anywire_session::Registry;
-use anywire_wire::framed::Settings;
 use anywire_wire::{Context, Listener as Rules, Metrics, Observer};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -85,10 +83,7 @@ async fn serve(
             metrics: metrics.clone(),
             listener: Rules {
                 default_role: Role::Writer,
-                framed: Settings {
-                    service: Arc::new(Hosted::new(EchoMessages, log.clone())),
-                    ..Settings::default()
-                },
+                framed: messages::settings(config, rules, log.clone()),
                 observer: log.clone().map(|log| Arc::new(log) as Arc<dyn Observer>),
                 ..access.secure(rules)
             },

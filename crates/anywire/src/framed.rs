@@ -1,24 +1,27 @@
 //! `anywire framed`: the application server of the Python sockets tutorial, with the options of its descendants, all of
 //! which do what they say.
 
+use crate::access;
 use crate::alone::{self, Served};
 use crate::cli::password::{PasswordArgs, refuse};
-use crate::hosted::Hosted;
+use crate::config::file::{self, Auth, File, Handler, Messages, Service, Table, User};
+use crate::config::values::{Bytes, Secret, Time};
+use crate::config::{self, Config};
 use crate::listener::{self, At, ListenUrl, Listener, Scheme};
+use crate::messages;
+use crate::server::{listener_rules, listener_url, settings};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result, bail};
-use anywire_codec::framed::Limits;
 use anywire_handler::Echo;
-use anywire_handler::message::Search;
+use anywire_model::Role;
 use anywire_session::Registry;
-use anywire_wire::admit::{Options, Rules as AccessRules};
-use anywire_wire::framed::{Deadlines, Password, Settings};
-use anywire_wire::{Admission, Context, Listener as Rules, Metrics, Protocol, Target};
+use anywire_wire::admit::{self, Options};
+use anywire_wire::framed::USER;
+use anywire_wire::{Admission, Context, Listener as Rules, Metrics};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Options of `framed`.
 #[derive(Debug, clap::Args)]
@@ -32,6 +35,9 @@ pub(crate) struct FramedArgs {
     /// Clients at the same time; more are told that the server is busy
     #[arg(short = 'c', long, default_value_t = 25, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_clients: u32,
+    /// Clients at the same time from one address (IPv6: one /64)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_per_address: Option<u32>,
     #[command(flatten)]
     password: PasswordArgs,
     /// Serve other machines without a password
@@ -42,6 +48,9 @@ pub(crate) struct FramedArgs {
     strict: bool,
     #[command(flatten)]
     limits: LimitArgs,
+    /// Print the configuration that this stands for, and serve nothing; `anywire serve -c` runs it
+    #[arg(long)]
+    print_config: bool,
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
@@ -64,43 +73,82 @@ struct LimitArgs {
     max_depth: u8,
     /// Seconds from the first byte of a message to the end of its header
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
-    header_timeout: Duration,
+    header_timeout: Time,
     /// Seconds from there to the end of its content
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
-    content_timeout: Duration,
+    content_timeout: Time,
     /// Seconds without a message
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
-    idle_timeout: Duration,
+    idle_timeout: Time,
     /// Seconds in which a client takes nothing of its answer
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
-    write_timeout: Duration,
+    write_timeout: Time,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: Option<f64> = text.parse().ok();
-    match seconds {
-        Some(seconds) if (0.001..=1e6).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("a number of seconds between 0.001 and 1000000".to_owned()),
+fn seconds(text: &str) -> Result<Time, String> {
+    let time = Time::from_flag(text)?;
+    if time.millis() == 0 {
+        return Err("at least a millisecond".to_owned());
+    }
+    Ok(time)
+}
+
+impl FramedArgs {
+    /// The configuration that these options stand for. The password is in it as its hash.
+    fn file(&self, at: SocketAddr, password: Option<&str>) -> Result<File> {
+        let mut users = BTreeMap::new();
+        if let Some(password) = password {
+            let user = User {
+                password: Secret(admit::hash_password(password)?),
+                role: Role::Writer,
+            };
+            users.insert(USER.to_owned(), user);
+        }
+        let service = Service {
+            handler: Some(Handler::Search),
+            ..Service::default()
+        };
+        let listener = file::Listener {
+            max_connections: Some(self.max_clients as usize),
+            max_per_address: self.max_per_address.map(|max| max as usize),
+            messages: Some(self.messages()),
+            ..file::Listener::new(url(at))
+        };
+        Ok(File {
+            services: Table(vec![("search".to_owned(), service)]),
+            listeners: Some(vec![listener]),
+            auth: Auth {
+                required: password.is_some(),
+                insecure_no_auth: self.insecure,
+                // The protocol that this one takes the place of knows no TLS.
+                insecure_no_tls: true,
+                users,
+                ..Auth::default()
+            },
+            ..File::default()
+        })
+    }
+
+    fn messages(&self) -> Messages {
+        let limits = &self.limits;
+        Messages {
+            max_header: Bytes(limits.max_header.into()),
+            max_content: Bytes(limits.max_content),
+            max_depth: limits.max_depth.into(),
+            header_timeout: limits.header_timeout,
+            content_timeout: limits.content_timeout,
+            idle_timeout: limits.idle_timeout,
+            write_timeout: limits.write_timeout,
+            strict: self.strict,
+        }
     }
 }
 
-impl LimitArgs {
-    fn limits(&self) -> Limits {
-        Limits {
-            header: self.max_header.into(),
-            content: self.max_content,
-            depth: self.max_depth.into(),
-        }
-    }
-
-    fn deadlines(&self) -> Deadlines {
-        Deadlines {
-            header: self.header_timeout,
-            content: self.content_timeout,
-            idle: self.idle_timeout,
-            write: self.write_timeout,
-            ..Deadlines::DEFAULT
-        }
+fn url(at: SocketAddr) -> ListenUrl {
+    ListenUrl {
+        scheme: Scheme::Framed,
+        tls: false,
+        at: At::Address(at),
     }
 }
 
@@ -112,57 +160,49 @@ pub(crate) fn framed(args: FramedArgs) -> Result<ExitCode> {
         Ok(password) => password,
         Err(error) => return usage(&error),
     };
-    let password = password.as_deref().and_then(Password::new);
-    let listener = match bind(&args, password.is_some()) {
-        Ok(listener) => listener?,
+    let addresses = match addresses(&args, password.is_some()) {
+        Ok(addresses) => addresses,
         Err(error) => return usage(&error),
     };
-    alone::raise_files();
-    let limits = args.limits.limits();
-    let search = Search::new(limits);
-    let search = if args.strict { search.strict() } else { search };
-    let rules = Rules {
-        auth: false,
-        max_connections: args.max_clients as usize,
-        framed: Settings {
-            service: Arc::new(Hosted::new(search, None)),
-            limits,
-            deadlines: args.limits.deadlines(),
-            password,
-        },
-        // No message of this application leads to a session.
-        ..Rules::new(Target::New {
-            service: String::new(),
-        })
+    let Some(first) = addresses.first() else {
+        bail!("{:?} has no address", args.host);
     };
+    if args.print_config {
+        let (text, _) = config::preset(&args.file(*first, password.as_deref())?)?;
+        print!("{text}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    alone::raise_files();
+    let (listener, at) = bind(&addresses)?;
+    let (_, settled) = config::preset(&args.file(at, password.as_deref())?)?;
     let runtime = workers::runtime().context("starting the runtime")?;
     let workers = Workers::start(workers::count()).context("starting the workers")?;
-    let (listener, url) = listener;
-    let context = context(rules);
-    let (registry, metrics) = (context.registry.clone(), context.metrics.clone());
-    let served = Served {
-        bound: listener.into_bound(Protocol::Framed),
-        context,
-        url: Some(url),
-    };
-    let serving = alone::serve(vec![served], &registry, &metrics, &workers);
-    let result = runtime.block_on(serving);
+    let result = runtime.block_on(serve(&settled.config, listener, &workers));
     workers.stop();
     result.map(|()| ExitCode::SUCCESS)
 }
 
-fn context(listener: Rules) -> Context {
-    let settings = anywire_session::Settings {
-        services: BTreeMap::new(),
-        max_sessions: 0,
-    };
-    let admission = Admission::new(Options::new(AccessRules::default()));
-    Context {
-        registry: Registry::new(Arc::new(Echo), settings),
+async fn serve(config: &Config, listener: Listener, workers: &Workers) -> Result<()> {
+    let rules = config.listeners.first().context("the listener is gone")?;
+    let access = access::rules(&[], &config.listeners, &config.auth)?;
+    let admission = Admission::new(Options::new(access));
+    let context = Context {
+        // No message of this application leads to a session.
+        registry: Registry::new(Arc::new(Echo), settings(config)),
         admission: Arc::new(admission),
         metrics: Arc::<Metrics>::default(),
-        listener,
-    }
+        listener: Rules {
+            framed: messages::settings(config, rules, None),
+            ..listener_rules(rules)
+        },
+    };
+    let (registry, metrics) = (context.registry.clone(), context.metrics.clone());
+    let served = Served {
+        url: Some(listener_url(&listener, rules)),
+        bound: listener.into_bound(listener::protocol(&rules.url)?),
+        context,
+    };
+    alone::serve(vec![served], &registry, &metrics, workers).await
 }
 
 fn usage(error: &anyhow::Error) -> Result<ExitCode> {
@@ -170,9 +210,9 @@ fn usage(error: &anyhow::Error) -> Result<ExitCode> {
     Ok(ExitCode::from(2))
 }
 
-/// The outer error is wrong usage, the inner one is the machine's.
-fn bind(args: &FramedArgs, has_password: bool) -> Result<Result<(Listener, ListenUrl)>> {
-    let addresses = addresses(&args.host, args.port)?;
+/// The addresses to try, unless others could come in by them unasked.
+fn addresses(args: &FramedArgs, has_password: bool) -> Result<Vec<SocketAddr>> {
+    let addresses = resolve(&args.host, args.port)?;
     let is_open = addresses.iter().any(|address| !address.ip().is_loopback());
     if is_open && !has_password && !args.insecure {
         bail!(
@@ -185,30 +225,24 @@ fn bind(args: &FramedArgs, has_password: bool) -> Result<Result<(Listener, Liste
             }
         );
     }
-    let mut result = Err(anyhow::anyhow!("{:?} has no address", args.host));
+    Ok(addresses)
+}
+
+/// The first of them that can be had.
+fn bind(addresses: &[SocketAddr]) -> Result<(Listener, SocketAddr)> {
+    let mut result = Err(anyhow::anyhow!("there is no address"));
     for address in addresses {
-        result = listen(address);
+        result = listener::bind(0, &url(*address)).map(|mut sockets| (sockets.pop(), *address));
         if result.is_ok() {
             break;
         }
     }
-    Ok(result)
-}
-
-fn listen(address: SocketAddr) -> Result<(Listener, ListenUrl)> {
-    let url = ListenUrl {
-        scheme: Scheme::Framed,
-        tls: false,
-        at: At::Address(address),
-    };
-    let listener = listener::bind(0, &url)?.pop();
-    let listener = listener.with_context(|| format!("{url} has no address"))?;
-    let port = listener.address().map_or(address.port(), |at| at.port());
-    Ok((listener, url.with_port(port)))
+    let (listener, address) = result?;
+    Ok((listener.context("there is no address")?, address))
 }
 
 /// The addresses to try, in order.
-fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
+fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     if host.is_empty() {
         // The IPv6 one takes IPv4 too, where there is IPv6.
         let every: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];

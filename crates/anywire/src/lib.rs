@@ -14,6 +14,7 @@ mod framed;
 mod hosted;
 mod listener;
 mod logging;
+mod messages;
 mod programs;
 pub mod runtime_dir;
 mod serve;

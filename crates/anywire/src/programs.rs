@@ -3,7 +3,7 @@
 use crate::config::file::Handler;
 use crate::config::runtime::Config;
 use anywire_handler::Echo;
-use anywire_process::{Order, Spawn, Spawning};
+use anywire_process::{Order, Spawn, SpawnError, Spawning};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,6 +43,14 @@ impl Spawn for Programs {
             Some(Handler::Echo) => {
                 static ECHO: Echo = Echo;
                 ECHO.spawn(order)
+            }
+            Some(Handler::Search) => {
+                let why = "it answers framed messages and has no sessions: listen on framed://";
+                let error = SpawnError::Exec {
+                    program: order.service,
+                    error: std::io::Error::new(std::io::ErrorKind::Unsupported, why),
+                };
+                Box::pin(std::future::ready(Err(error)))
             }
             None => self.processes.spawn(order),
         }

@@ -9,6 +9,7 @@ use crate::config::runtime;
 use crate::config::values::SilentProtocol;
 use crate::listener::{self, At, ListenUrl, Listener, Scheme};
 use crate::logging;
+use crate::messages;
 use crate::programs::Programs;
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
@@ -118,7 +119,10 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
             admission: access.admission.clone(),
             metrics: metrics.clone(),
             listener: match rules {
-                Some(rules) => access.secure(rules),
+                Some(rules) => Rules {
+                    framed: messages::settings(&config, rules, None),
+                    ..access.secure(rules)
+                },
                 None => command_line_rules(&config),
             },
         };

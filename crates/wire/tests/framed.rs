@@ -7,8 +7,11 @@ mod common;
 use anywire_codec::framed::{Header, Id, Limits, Message, Next, Reader, Reply};
 use anywire_codec::websocket::Opcode;
 use anywire_model::Role;
-use anywire_wire::framed::{Answer, Caller, Conversation, Deadlines, Service, Settings};
+use anywire_wire::admit::{User, hash_password};
+use anywire_wire::framed::{Answer, Caller, Conversation, Deadlines, Service, Settings, USER};
+use anywire_wire::tls::Options;
 use common::client::{self, Frame};
+use common::tls::Client;
 use common::{Server, Setup, soon};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -89,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
 
 #[tokio::test]
 async fn a_program_is_driven_from_open_to_its_exit() {
-    let server = Setup::script("read a; echo got $a; echo aside >&2; cat; exit 3")
+    let server = Setup::script("read a; echo got $a; read b; echo aside >&2; cat; exit 3")
         .start()
         .await;
     let mut talk = Talk::to(&server).await;
@@ -107,6 +110,7 @@ async fn a_program_is_driven_from_open_to_its_exit() {
         .await;
     assert_eq!(taken, json!({"result": "ok", "taken": 8}));
     assert_eq!(talk.see("häagen\n").await, "got häagen\n");
+    talk.ask(json!({"action": "input", "data": "\n"})).await;
     // Standard error is an answer of its own.
     let aside = talk.ask(json!({"action": "read", "wait": 20_000})).await;
     assert_eq!(
@@ -424,5 +428,69 @@ async fn who_takes_no_answers_is_left() {
     // Without reading: until the server no longer takes requests, and then no longer waits.
     let flood = async { while talk.stream.write_all(&requests).await.is_ok() {} };
     soon(flood).await;
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn messages_come_over_tls_and_the_port_for_all() {
+    let mut setup = Setup::pipe(&["cat"]);
+    setup.tls = Some(Options::SelfSigned { names: Vec::new() });
+    setup.auth = true;
+    let server = setup.start().await;
+    let fingerprint = server.tls.as_ref().unwrap().fingerprint();
+    let auth = json!({"action": "auth", "password": server.admission.start_code()});
+    let large = "0123456789abcdef".repeat(10_000);
+    for at in [server.framed, server.auto] {
+        let stream = Client::new(&fingerprint).connect(at).await.unwrap();
+        let mut talk = Talk::on(stream);
+        assert_eq!(talk.ask(auth.clone()).await["result"], "ok");
+        assert_eq!(talk.ask(json!({"action": "open"})).await["result"], "ok");
+        let input = talk.ask(json!({"action": "input", "data": large})).await;
+        assert_eq!(input["taken"], large.len());
+        assert!(
+            talk.see(&large[large.len() - 16..])
+                .await
+                .starts_with("0123456789abcdef")
+        );
+    }
+    // On a port for all, a client may do without TLS.
+    let mut talk = Talk::on(TcpStream::connect(server.auto).await.unwrap());
+    let refused = talk.ask(json!({"action": "list"})).await;
+    assert_eq!(refused["error"]["code"], "auth_required");
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_user_logs_in_by_name_and_one_is_meant_without() {
+    let phc = hash_password("white rabbit").unwrap();
+    let mut setup = Setup::pipe(&["cat"]);
+    setup.auth = true;
+    for (name, role) in [("ada", Role::Viewer), (USER, Role::Writer)] {
+        let user = User::new(&phc, role).unwrap();
+        setup.access.users.insert(name.parse().unwrap(), user);
+    }
+    let server = setup.start().await;
+    for (login, role) in [
+        (
+            json!({"action": "auth", "user": "ada", "password": "white rabbit"}),
+            "viewer",
+        ),
+        (
+            json!({"action": "auth", "password": "white rabbit"}),
+            "writer",
+        ),
+    ] {
+        let mut talk = Talk::to(&server).await;
+        assert_eq!(talk.ask(login).await["result"], "ok");
+        assert_eq!(talk.ask(json!({"action": "open"})).await["role"], role);
+    }
+    for login in [
+        json!({"action": "auth", "user": "eve", "password": "white rabbit"}),
+        json!({"action": "auth", "password": "black rabbit"}),
+    ] {
+        let mut talk = Talk::to(&server).await;
+        assert_eq!(talk.ask(login).await["error"]["code"], "auth_failed");
+        talk.ended().await;
+    }
     server.shutdown().await;
 }

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration beyond single values: what does not go together, is missing, or is dangerous.
 
-use super::file::{Auth, File, Listener, Service, Tls};
+use super::file::{Auth, File, Handler, Listener, Service, Tls};
 use super::read::Step;
 use crate::listener::{At, ListenUrl, Scheme};
 use anywire_model::SessionId;
@@ -218,6 +218,28 @@ fn check_listener(complaints: &mut Complaints, index: &str, listener: &Listener,
             );
         }
         check_tls(complaints, &["listeners", index, "tls"], tls);
+    }
+    check_messages(complaints, index, listener, file);
+}
+
+/// Not every wire has messages, and not every service anything else.
+fn check_messages(complaints: &mut Complaints, index: &str, listener: &Listener, file: &File) {
+    let has_messages = !matches!(listener.url.scheme, Scheme::Tcp | Scheme::Telnet);
+    if let Some(messages) = &listener.messages {
+        if !has_messages {
+            let what = "framed messages come over framed://, auto:// and WebSocket";
+            complaints.add(&["listeners", index, "messages"], what);
+        }
+        for (key, what) in messages.complaints() {
+            complaints.add(&["listeners", index, "messages", key], what);
+        }
+    }
+    let first = file.services.0.first().map(|(name, _)| name);
+    let service = listener.service.as_ref().or(first);
+    let service = service.and_then(|name| file.services.get(name));
+    if !has_messages && service.is_some_and(|it| it.handler == Some(Handler::Search)) {
+        let what = "search answers framed messages: listen on framed://";
+        complaints.add(&["listeners", index, "url"], what);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The configuration file as types: what may stand in it, before defaults and checks.
 
+pub(crate) use super::messages::Messages;
 use super::values::{Bytes, Cells, Secret, Silent, Time};
 use crate::listener::ListenUrl;
 use anywire_model::Role;
@@ -101,6 +102,8 @@ pub(crate) struct Service {
 pub(crate) enum Handler {
     /// What comes in goes out
     Echo,
+    /// The application of the Python sockets tutorial; it answers framed messages only
+    Search,
 }
 
 /// What carries a program's bytes
@@ -184,6 +187,9 @@ pub(crate) struct Listener {
     /// Its certificate
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tls: Option<Tls>,
+    /// What framed messages may cost
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) messages: Option<Messages>,
 }
 
 impl Listener {
@@ -202,6 +208,7 @@ impl Listener {
             silent: None,
             linger: None,
             tls: None,
+            messages: None,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod check;
 pub(crate) mod file;
+mod messages;
 mod overlay;
 mod query;
 mod read;
@@ -63,6 +64,17 @@ pub(crate) fn settle(path: Option<&Path>, overlay: &Overlay) -> Result<Settled> 
     } else {
         Err(anyhow!(missing.join("\n")))
     }
+}
+
+/// What a command stands for that has a configuration of its own, as a file and as what runs. It goes the way of every
+/// other file, so that the two are the same.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn preset(file: &File) -> Result<(String, Settled)> {
+    let text = show::whole(file)?;
+    let file = parse("", &text, &Overlay::default()).map_err(|problems| anyhow!("{problems}"))?;
+    Ok((text, settle::settle(file)))
 }
 
 fn slurp(path: &Path) -> Result<String> {

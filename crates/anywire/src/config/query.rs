@@ -2,6 +2,7 @@
 //!
 //! They are moved out of the URL into the tree, beside it, so that the same reader judges them wherever they stand.
 
+use super::messages::Messages;
 use super::report::{Place, Problem};
 use super::tree::{Key, Kind, Node};
 
@@ -71,7 +72,9 @@ fn expand_one(listener: &mut Node) -> Vec<Problem> {
             }
         };
         let entries = if TLS.contains(&name) {
-            tls(entries, place)
+            below(entries, "tls", place)
+        } else if Messages::KEYS.contains(&name) {
+            below(entries, "messages", place)
         } else {
             &mut *entries
         };
@@ -85,12 +88,16 @@ fn expand_one(listener: &mut Node) -> Vec<Problem> {
     problems
 }
 
-/// The map below `tls`, made if need be.
-fn tls(entries: &mut Vec<(Key, Node)>, place: Place) -> &mut Vec<(Key, Node)> {
-    let index = entries.iter().position(|(key, _)| key.name == "tls");
+/// The map below a key, made if need be.
+fn below<'a>(
+    entries: &'a mut Vec<(Key, Node)>,
+    name: &str,
+    place: Place,
+) -> &'a mut Vec<(Key, Node)> {
+    let index = entries.iter().position(|(key, _)| key.name == name);
     let index = index.unwrap_or_else(|| {
         let kind = Kind::Map(Vec::new());
-        entries.push((key(place, "tls"), Node { place, kind }));
+        entries.push((key(place, name), Node { place, kind }));
         entries.len() - 1
     });
     let node = &mut entries[index].1;

@@ -4,6 +4,7 @@
 //! environment) goes to it as recipes and is not in here.
 
 use super::file::{Compression, Handler, Lag, Limits, Log, SizePolicy, Stderr, Token, User};
+use super::messages::Messages;
 use super::values::{Cells, Silent, Time};
 use crate::listener::ListenUrl;
 use anywire_model::{Io, Role};
@@ -92,6 +93,8 @@ pub(crate) struct Listener {
     pub(crate) linger: Time,
     /// Its certificate, if its scheme has TLS; on `auto` always, since clients may begin with TLS there.
     pub(crate) tls: Option<Certificate>,
+    /// What framed messages may cost.
+    pub(crate) messages: Messages,
 }
 
 /// Which session a client gets that names none.

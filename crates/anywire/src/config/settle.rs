@@ -4,7 +4,7 @@ use super::check::uses_tls;
 use super::file::{self, File, Service as Written, Tls};
 use super::runtime::{Auth, Certificate, Config, Listener, Service, Settled, Target};
 use super::values::{Bytes, Cells, Time};
-use crate::listener::ListenUrl;
+use crate::listener::{ListenUrl, Scheme};
 use anywire_model::{Io, Role};
 use anywire_process::Recipe;
 use anywire_process::ring::DEFAULT_RING_LEN;
@@ -54,6 +54,9 @@ pub(crate) fn fill(file: &mut File) {
         listener.linger.get_or_insert(LISTENER_LINGER);
         if uses_tls(listener) && listener.tls.is_none() {
             listener.tls = Some(tls.clone().unwrap_or_else(|| own.clone()));
+        }
+        if listener.url.scheme == Scheme::Framed {
+            listener.messages.get_or_insert_default();
         }
     }
 }
@@ -184,6 +187,7 @@ fn settle_listener(written: file::Listener, default_service: &str) -> Listener {
         silent: written.silent,
         linger: written.linger.unwrap_or(LISTENER_LINGER),
         tls: written.tls.map(certificate),
+        messages: written.messages.unwrap_or_default(),
         url: written.url,
     }
 }

@@ -261,6 +261,18 @@ fn what_does_not_go_together_is_told_at_its_place() {
             "listeners: [{url: 'tcp://127.0.0.1:1', tls: {self_signed: true}}]",
             "a.yaml:1:40: tcp://127.0.0.1:1 has no TLS: use https, tcps, telnets, framed+tls or autos",
         ),
+        (
+            "listeners: [{url: 'tcp://127.0.0.1:1?max_header=4KiB'}]",
+            "a.yaml:1:19: framed messages come over framed://, auto:// and WebSocket",
+        ),
+        (
+            "listeners: [{url: 'framed://127.0.0.1:1', messages: {max_depth: 200}}]",
+            "a.yaml:1:65: between 1 and 127",
+        ),
+        (
+            "services: {a: {handler: search}}\nlisteners: [{url: 'tcp://127.0.0.1:1'}]",
+            "a.yaml:2:19: search answers framed messages: listen on framed://",
+        ),
         ("tls: {cert: /x}", "a.yaml:1:1: cert needs a key beside it"),
         (
             "log: {level: 'a=b=c'}",

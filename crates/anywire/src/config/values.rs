@@ -34,6 +34,11 @@ impl Time {
         Self(Some(secs * 1000))
     }
 
+    /// This long, in whole milliseconds.
+    pub(crate) fn of(duration: Duration) -> Self {
+        Self(u64::try_from(duration.as_millis()).ok())
+    }
+
     /// As a number; `never` is a very long time.
     pub(crate) fn duration(self) -> Duration {
         self.0.map_or(NEVER, Duration::from_millis)

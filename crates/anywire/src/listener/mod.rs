@@ -58,7 +58,7 @@ pub(crate) struct ListenUrl {
 }
 
 /// Schemes as they are written; of two names for the same the first is printed.
-const SCHEMES: [(&str, Scheme, bool, bool); 14] = [
+const SCHEMES: [(&str, Scheme, bool, bool); 15] = [
     ("http", Scheme::Http, false, false),
     ("https", Scheme::Http, true, false),
     ("ws", Scheme::Http, false, false),
@@ -73,6 +73,7 @@ const SCHEMES: [(&str, Scheme, bool, bool); 14] = [
     ("autos", Scheme::Auto, true, false),
     ("unix", Scheme::Tcp, false, true),
     ("http+unix", Scheme::Http, false, true),
+    ("framed+unix", Scheme::Framed, false, true),
 ];
 
 impl ListenUrl {
@@ -219,7 +220,7 @@ as_text! {
     ListenUrl: {
         "description": "Where to listen: SCHEME://ADDRESS:PORT or SCHEME:///PATH, options as a query",
         "type": "string",
-        "pattern": "^(http|https|ws|wss|tcp|tcps|telnet|telnets|framed|framed\\+tls|auto|autos|unix|http\\+unix)://.+$"
+        "pattern": "^(http|https|ws|wss|tcp|tcps|telnet|telnets|framed|framed\\+tls|auto|autos|unix|http\\+unix|framed\\+unix)://.+$"
     };
 }
 

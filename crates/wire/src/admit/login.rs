@@ -35,12 +35,7 @@ impl Admission {
         }
     }
 
-    /// Judges a guess from this address, unless the address must wait after failures.
-    pub(crate) fn guess(
-        &self,
-        from: IpAddr,
-        judge: impl FnOnce() -> Option<Grant>,
-    ) -> Result<Grant, Refusal> {
+    fn guess(&self, from: IpAddr, judge: impl FnOnce() -> Option<Grant>) -> Result<Grant, Refusal> {
         self.failures.guess(from, judge)
     }
 

@@ -1,15 +1,22 @@
 //! The password: the first message of a connection, where one is asked for.
 
-use crate::admit::{Grant, Refusal, Secret};
+use super::USER;
+use crate::admit::{Refusal, Secret};
 use crate::link::Visitor;
 use crate::peer::Peer;
 use anywire_codec::framed::{Code, Limits, Message, Reply, content};
 use serde_json::Value;
 
-/// Judges the first message. The visitor's role is that of the secret.
+/// What such a message brings.
+struct Login {
+    user: Option<String>,
+    password: String,
+}
+
+/// Judges the first message. The visitor is who the secret says.
 pub(super) async fn judge(visitor: &mut Visitor, message: &Message<'_>) -> Result<Reply, Reply> {
     let limits = &visitor.context.listener.framed.limits;
-    let Some(password) = password(message, limits) else {
+    let Some(Login { user, password }) = login(message, limits) else {
         return Err(Reply::error(
             Code::AuthRequired,
             "the first message must be {\"action\": \"auth\", \"password\": ...}",
@@ -19,15 +26,15 @@ pub(super) async fn judge(visitor: &mut Visitor, message: &Message<'_>) -> Resul
         return Ok(Reply::result("ok"));
     };
     let admission = &visitor.context.admission;
-    let judged = match &visitor.context.listener.framed.password {
-        Some(right) => admission.guess(address.ip(), || {
-            right.is(&password).then_some(Grant::NOBODY)
-        }),
-        None => {
-            let secret = Secret::Any(&password);
-            admission.login(address.ip(), secret).await
-        }
+    let nobody = admission.is_user(USER).then_some(USER);
+    let secret = match user.as_deref().or(nobody) {
+        Some(user) => Secret::Password {
+            user,
+            password: &password,
+        },
+        None => Secret::Any(&password),
     };
+    let judged = admission.login(address.ip(), secret).await;
     visitor.context.metrics.judged(judged.as_ref().err());
     match judged {
         Ok(grant) => {
@@ -39,17 +46,29 @@ pub(super) async fn judge(visitor: &mut Visitor, message: &Message<'_>) -> Resul
             let message = format!("too many failures; try again in {seconds} seconds");
             Err(Reply::error(Code::TooManyFailures, &message))
         }
+        Err(Refusal::Busy) => {
+            let message = "too many passwords are being checked; try again in a moment";
+            Err(Reply::error(Code::Busy, message))
+        }
         Err(_) => Err(Reply::error(Code::AuthFailed, "wrong password")),
     }
 }
 
-fn password(message: &Message<'_>, limits: &Limits) -> Option<String> {
+fn login(message: &Message<'_>, limits: &Limits) -> Option<Login> {
     if !message.header.is_json() {
         return None;
     }
     let value = content::json(&message.header, message.content, limits).ok()?;
+    let user = match value.get("user") {
+        None => None,
+        Some(Value::String(user)) => Some(user.clone()),
+        Some(_) => return None,
+    };
     match (value.get("action")?.as_str()?, value.get("password")?) {
-        ("auth", Value::String(password)) => Some(password.clone()),
+        ("auth", Value::String(password)) => Some(Login {
+            user,
+            password: password.clone(),
+        }),
         _ => None,
     }
 }

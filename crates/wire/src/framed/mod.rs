@@ -9,11 +9,9 @@ mod connection;
 mod envelope;
 mod gate;
 mod outbox;
-mod password;
 mod service;
 
 pub use bridge::Bridge;
-pub use password::Password;
 pub use service::{Answer, Caller, Conversation, Service};
 
 pub(crate) use connection::run;
@@ -26,6 +24,9 @@ use anywire_model::Role;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Whose password it is that a first message brings without a user: of applications that know no users.
+pub const USER: &str = "framed";
+
 /// What the messages of a listener mean, and what a peer may do.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -35,8 +36,6 @@ pub struct Settings {
     pub limits: Limits,
     /// How long it may take.
     pub deadlines: Deadlines,
-    /// What the first message must bring; without one, a listener with authentication asks for the start code.
-    pub password: Option<Password>,
 }
 
 impl Default for Settings {
@@ -45,7 +44,6 @@ impl Default for Settings {
             service: Arc::new(Bridge),
             limits: Limits::DEFAULT,
             deadlines: Deadlines::DEFAULT,
-            password: None,
         }
     }
 }
@@ -100,7 +98,6 @@ pub(crate) struct Entry {
 impl Entry {
     /// A connection that speaks messages from its first byte on, of which `head` was read.
     pub(crate) fn new(context: Arc<Context>, socket: Socket, peer: Peer, head: Vec<u8>) -> Self {
-        let rules = &context.listener;
         let is_ip = matches!(peer, Peer::Ip(_));
         // The kernel says who is at the other end of a UNIX socket.
         let role = (!is_ip).then_some(Role::Owner);
@@ -108,7 +105,7 @@ impl Entry {
             socket,
             framing: Framing::Bytes,
             head,
-            asks: is_ip && (rules.auth || rules.framed.password.is_some()),
+            asks: is_ip && context.listener.auth,
             visitor: Visitor {
                 principal: peer.principal(role),
                 context,
