@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Everything that the supervisor hands to a new server.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ pub struct Orphan {
     service: String,
     pid: u32,
     ends: Ends,
+    linger: Duration,
     log: Arc<Ring>,
     exit: Option<ExitReason>,
     spawn: Arc<Supervised>,
@@ -55,11 +57,12 @@ impl Orphan {
             service,
             pid,
             ends,
+            linger,
             log,
             exit,
             spawn,
         } = self;
-        let running = spawn.run(id, service, pid, ends, log);
+        let running = spawn.run(id, service, pid, ends, linger, log);
         let running = running.inspect_err(|_| spawn.discard(id))?;
         if let Some(reason) = exit {
             spawn.exited(id, reason);
@@ -112,11 +115,15 @@ pub fn adopt(socket: OwnedFd) -> io::Result<Adopted> {
                     pid,
                     size,
                     input,
+                    linger_ms,
                     exit,
                 },
                 fds,
             ) => match found_session(io, size, input, fds) {
-                Ok((ends, log)) => found.push((id, service, pid, ends, log, exit)),
+                Ok((ends, log)) => {
+                    let linger = Duration::from_millis(linger_ms);
+                    found.push((id, service, pid, ends, linger, log, exit));
+                }
                 Err(error) => tracing::error!(session = %id, %error, "adopting"),
             },
             (Event::Adopt, _) => break,
@@ -136,11 +143,12 @@ pub fn adopt(socket: OwnedFd) -> io::Result<Adopted> {
     let spawn = Supervised::new(hand.socket, stages)?;
     let orphans = found
         .into_iter()
-        .map(|(id, service, pid, ends, log, exit)| Orphan {
+        .map(|(id, service, pid, ends, linger, log, exit)| Orphan {
             id,
             service,
             pid,
             ends,
+            linger,
             log,
             exit,
             spawn: spawn.clone(),

@@ -68,6 +68,7 @@ enum Known {
 struct Spawned {
     pid: u32,
     io: Io,
+    linger: Duration,
     fds: Vec<OwnedFd>,
 }
 
@@ -125,7 +126,21 @@ impl Supervised {
 
     fn hear(&self, event: Event, fds: Vec<OwnedFd>) {
         match event {
-            Event::Spawned { token, pid, io } => self.answer(token, Ok(Spawned { pid, io, fds })),
+            Event::Spawned {
+                token,
+                pid,
+                io,
+                linger_ms,
+            } => {
+                let linger = Duration::from_millis(linger_ms);
+                let spawned = Spawned {
+                    pid,
+                    io,
+                    linger,
+                    fds,
+                };
+                self.answer(token, Ok(spawned));
+            }
             Event::SpawnFailed { token, error } => {
                 self.answer(token, Err(SpawnError::Supervisor(error)));
             }
@@ -288,9 +303,14 @@ impl Supervised {
             .await
             .map_err(system("asking the supervisor"))?;
         let gone = |_| SpawnError::Supervisor("it is gone".to_owned());
-        let Spawned { pid, io, fds } = from.await.map_err(gone)??;
+        let Spawned {
+            pid,
+            io,
+            linger,
+            fds,
+        } = from.await.map_err(gone)??;
         let running = found_session(io, size, true, fds)
-            .and_then(|(ends, log)| self.run(id, service, pid, ends, log));
+            .and_then(|(ends, log)| self.run(id, service, pid, ends, linger, log));
         running
             .inspect_err(|_| self.discard(id))
             .map_err(system("watching the program"))
@@ -302,6 +322,7 @@ impl Supervised {
         service: String,
         pid: u32,
         ends: Ends,
+        linger: Duration,
         log: Arc<Ring>,
     ) -> io::Result<Running> {
         let io = if matches!(ends, Ends::Pty(_)) {
@@ -310,7 +331,7 @@ impl Supervised {
             Io::Pipe
         };
         let parent: Arc<dyn Parent> = self.own.upgrade().ok_or(io::ErrorKind::NotConnected)?;
-        let program = Program::new(id, ends, log.clone(), self.stages.clone(), parent)?;
+        let program = Program::new(id, ends, log.clone(), self.stages.clone(), parent, linger)?;
         if let Some(Known::Ended(reason)) = self
             .programs
             .lock()

@@ -47,7 +47,7 @@ impl Parent {
             .into_iter()
             .any(|pid| tree::session_of(pid) == Some(leader) || tree::carries(pid, id))
         {
-            held.clean_up(boottime_ms());
+            held.clean_up_later(boottime_ms());
         }
     }
 

@@ -71,6 +71,7 @@ impl Parent {
                             token: *token,
                             pid: held.leader.cast_unsigned(),
                             io: held.io(),
+                            linger_ms: held.linger_ms,
                         }
                     })
                 }

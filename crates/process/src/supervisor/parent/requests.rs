@@ -66,7 +66,8 @@ impl Parent {
                 if let Some(held) = self
                     .sessions
                     .get_mut(&id)
-                    .filter(|held| held.exit.is_none())
+                    // Also when only what it left behind lives on.
+                    .filter(|held| held.exit.is_none() || held.ladder.is_some())
                 {
                     held.kill(reason, now);
                 }
