@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 /// Options of `echo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EchoArgs {
-    /// Where to listen: ws://ADDRESS:PORT/ws or tcp://ADDRESS:PORT; port 0 takes a free one
+    /// Where to listen: http://ADDRESS:PORT, tcp://ADDRESS:PORT or any other listener of `serve`; port 0 takes a free
+    /// one
     #[arg(short, long = "listen", value_name = "URL", required = true)]
     listen: Vec<String>,
 }
