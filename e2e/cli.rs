@@ -263,6 +263,10 @@ fn the_command_line_describes_itself() {
             "{shell}"
         );
     }
+    let mut typo = Command::new(env!("CARGO_BIN_EXE_anywire"));
+    typo.arg("serv");
+    let told = bad(typo);
+    assert!(told.contains("'serve'") && !told.contains("__"), "{told}");
     let page = anywire(&["man"]);
     assert!(
         page.contains(".TH anywire 1") && page.contains("puts any program on any wire"),

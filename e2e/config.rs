@@ -461,3 +461,46 @@ async fn without_a_file_a_hang_up_ends_it() {
     processes::signal(pid, Signal::HUP);
     wait_until("the end", || (!processes::is_alive(pid)).then_some(())).await;
 }
+
+/// Who holds the pipes of a program that has ended may speak for as long as `linger` says, also to another server.
+#[tokio::test]
+async fn a_piped_programs_children_have_the_last_word() {
+    let folder = Folder::new("linger");
+    let file = folder.write(
+        "services:\n  late:\n    io: pipe\n    linger: 1m\n    command: [sh, -c, '(sleep 2; echo later) & echo ready; exit 3']\n",
+    );
+    for crash in [false, true] {
+        let server = Config::new(BINARY).file(&file).start();
+        let mut client = NativeClient::open(&server).await;
+        client.see("ready").await;
+        if crash {
+            let old = server.kill_server().await;
+            server.next_server(old).await;
+        }
+        assert_eq!(client.exit().await.code, 3);
+        assert_eq!(client.out, b"ready\nlater\n");
+        server.stop().await;
+    }
+}
+
+/// However long they may stay, a kill ends them.
+#[tokio::test]
+async fn a_kill_does_not_wait_for_linger() {
+    let folder = Folder::new("linger-kill");
+    let file = folder.write(
+        "services:\n  stay:\n    io: pipe\n    linger: never\n    command: [sh, -c, 'sleep 1000 & echo ready; exit 3']\n",
+    );
+    let server = Config::new(BINARY).file(&file).start();
+    let memfds = server.memfds();
+    let mut client = NativeClient::open(&server).await;
+    let program = server.program(&client.session()).await.expect("a program");
+    client.see("ready").await;
+    wait_until("the program's end", || {
+        (!processes::is_alive(program)).then_some(())
+    })
+    .await;
+    client.kill();
+    assert_eq!(client.exit().await.code, 3);
+    server.nothing_left_over(memfds).await;
+    server.stop().await;
+}

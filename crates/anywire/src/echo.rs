@@ -20,7 +20,8 @@ use std::sync::Arc;
 /// Options of `echo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EchoArgs {
-    /// Where to listen: ws://ADDRESS:PORT/ws, tcp://ADDRESS:PORT or framed://ADDRESS:PORT; port 0 takes a free one
+    /// Where to listen: http://ADDRESS:PORT, tcp://ADDRESS:PORT, framed://ADDRESS:PORT or any other listener of `serve`;
+    /// port 0 takes a free one
     #[arg(short, long = "listen", value_name = "URL", required = true)]
     listen: Vec<String>,
     /// Log what is echoed, not only how much

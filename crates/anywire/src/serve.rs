@@ -23,8 +23,9 @@ pub(crate) struct ServeArgs {
     /// The configuration file (YAML); flags and the environment go before it
     #[arg(short, long, value_name = "FILE", env = "ANYWIRE_CONFIG")]
     config: Option<PathBuf>,
-    /// Where to listen, in place of the file's listeners: http, https, tcp, tcps, telnet, telnets, auto, autos or
-    /// unix://, options as a query; port 0 takes a free one [default: http://localhost:7681]
+    /// Where to listen, in place of the file's listeners: http, tcp, telnet or auto (with TLS: https, tcps, telnets,
+    /// autos) and an address, or unix:///PATH; options as a query; port 0 takes a free one [default:
+    /// http://localhost:7681]
     #[arg(
         short,
         long = "listen",

@@ -14,8 +14,7 @@ use crate::programs::Programs;
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
 use anywire_model::Role;
-use anywire_process::supervisor::client::{self, Orphan};
-use anywire_process::supervisor::{Adopted, Supervised};
+use anywire_process::supervisor::{self, Adopted, Orphan, Supervised};
 use anywire_session::{Lag, Policy, Registry, Settings, SizePolicy};
 use anywire_wire::{
     Compression, Context, Listener as Rules, Metrics, Protocol, Stderr, Target, framed,
@@ -94,7 +93,7 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
         vault,
         listeners,
         orphans,
-    } = client::adopt(socket).context("adopting what the supervisor holds")?;
+    } = supervisor::adopt(socket).context("adopting what the supervisor holds")?;
     let config: Config = serde_json::from_str(&config).context("reading the configuration")?;
     let programs = Arc::new(Programs::new(spawn.clone(), &config));
     let registry = Registry::new(programs.clone(), settings(&config));

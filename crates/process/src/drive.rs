@@ -32,8 +32,6 @@ const INTERACTIVE: usize = 6 << 10;
 const TYPING: Duration = Duration::from_millis(30);
 /// How often to look whether somebody has opened a terminal again that its programs had left.
 const HUNG_UP: Duration = Duration::from_millis(100);
-/// After a piped program's end: how long its children may keep the pipes open before the end is told.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// What only the process's parent can do: the supervisor, or [`crate::Local`].
 pub(crate) trait Parent: Send + Sync + Debug {
@@ -54,6 +52,8 @@ pub(crate) struct Program {
     gate: Gate,
     exit: Exit,
     parent: Arc<dyn Parent>,
+    /// After a piped program's end: how long its children may keep the pipes open before the end is told.
+    linger: Duration,
     /// The last input byte ended a line: then one end-of-file character is read as end of file, else two.
     line_ended: AtomicBool,
 }
@@ -90,6 +90,7 @@ impl Program {
         ring: Arc<Ring>,
         stages: Arc<Stages>,
         parent: Arc<dyn Parent>,
+        linger: Duration,
     ) -> io::Result<Arc<Self>> {
         let ends = match ends {
             Ends::Pty(master) => AsyncEnds::Pty(fds::watch(master, fds::both())?),
@@ -122,6 +123,7 @@ impl Program {
             gate,
             exit: Exit::default(),
             parent,
+            linger,
             line_ended,
         }))
     }
@@ -195,7 +197,7 @@ impl Program {
             let budget = self.room().await;
             let exit = self.exit.reason.get();
             if exit.is_some() {
-                deadline.get_or_insert_with(|| Instant::now() + LINGER);
+                deadline.get_or_insert_with(|| Instant::now() + self.linger);
             }
             let over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
             if let Some(reason) = exit.filter(|_| over || (!out_open && !err_open)) {

@@ -38,12 +38,20 @@ pub(crate) enum Turn {
 }
 
 impl Ladder {
-    pub(crate) fn new(now_ms: u64, grace_ms: u64) -> Self {
+    /// One that begins at `at_ms`.
+    pub(crate) fn new(at_ms: u64, grace_ms: u64) -> Self {
         Self {
             rung: Rung::Hup,
-            due_ms: now_ms,
+            due_ms: at_ms,
             grace_ms,
             tries: 0,
+        }
+    }
+
+    /// If nobody was signalled yet, the next turn does.
+    pub(crate) fn begin(&mut self, now_ms: u64) {
+        if self.rung == Rung::Hup {
+            self.due_ms = self.due_ms.min(now_ms);
         }
     }
 

@@ -74,6 +74,7 @@ impl Local {
             log.clone(),
             self.0.stages.clone(),
             self.0.clone(),
+            Duration::from_millis(recipe.linger_ms),
         )
         .map_err(system("watching the program"))?;
         let pidfd = pidfd(pid).map_err(system("watching the program"))?;

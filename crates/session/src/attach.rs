@@ -155,6 +155,9 @@ pub enum Refused {
     /// The program's input is closed.
     #[error("the program takes no more input")]
     InputClosed,
+    /// The policy is [`SizePolicy::Fixed`](crate::SizePolicy::Fixed).
+    #[error("this terminal's size is fixed")]
+    FixedSize,
 }
 
 /// When to ask again for a keyframe that could not be had.

@@ -1,9 +1,10 @@
 //! What may be done to a session by somebody who comes, acts and goes, without a seat in it.
 
 use crate::attach::{Applied, Refused};
+use crate::policy::SizePolicy;
 use crate::screen::{Picture, Screen};
 use crate::session::{Inner, Session, State};
-use anywire_model::{ExitReason, Intent, Io, Offset, Role};
+use anywire_model::{ExitReason, Intent, Io, Offset, Role, Size};
 use anywire_process::InputError;
 use std::ops::Range;
 use std::time::Duration;
@@ -81,12 +82,24 @@ impl Session {
                 Err(InputError::Full) => return Ok(Applied::Taken(0)),
                 Err(InputError::Closed) => return Err(Refused::InputClosed),
             },
-            Intent::Resize(size) => self.0.set_size(&mut self.0.state.lock(), size),
+            Intent::Resize(size) => self.resize(role, size)?,
             Intent::Signal(signal) => control.signal(signal),
             Intent::CloseInput => control.close_input(),
             Intent::Kill => control.kill(ExitReason::KilledBy { by: by.to_owned() }),
         }
         Ok(Applied::Done)
+    }
+
+    /// The size stands until a window's comes. Whose word counts is the policy's affair, as with windows.
+    fn resize(&self, role: Role, size: Size) -> Result<(), Refused> {
+        match self.0.policy.size {
+            SizePolicy::Fixed => Err(Refused::FixedSize),
+            SizePolicy::Owner if !role.may_own() => Err(Refused::Role),
+            _ => {
+                self.0.set_size(&mut self.0.state.lock(), size);
+                Ok(())
+            }
+        }
     }
 
     /// Waits until the program may take input again. Cancel-safe.

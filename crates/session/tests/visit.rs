@@ -3,7 +3,7 @@
 mod kit;
 
 use anywire_model::{ExitReason, Intent, Io, Role, Signal, Size};
-use anywire_session::{Applied, Create, Output, Refused, RenameError, Start};
+use anywire_session::{Applied, Create, Output, Policy, Refused, RenameError, SizePolicy, Start};
 use kit::{Script, Told, next, options, registry, session};
 use std::time::Duration;
 
@@ -97,6 +97,36 @@ async fn each_role_may_do_its_part() {
         Ok(Applied::Done)
     );
     assert!(session.has_ended());
+}
+
+#[tokio::test]
+async fn a_size_is_for_the_policy_to_take() {
+    use SizePolicy::{Fixed, Largest, Owner};
+    let size = Size::checked(90, 20).unwrap();
+    for (policy, role, answer) in [
+        (Fixed, Role::Owner, Err(Refused::FixedSize)),
+        (Owner, Role::Writer, Err(Refused::Role)),
+        (Owner, Role::Owner, Ok(Applied::Done)),
+        (Largest, Role::Writer, Ok(Applied::Done)),
+    ] {
+        let script = Script::new(64 << 10);
+        let registry = kit::registry_with(Policy {
+            size: policy,
+            ..Policy::new(Duration::from_secs(60))
+        })(&script, Io::Pty);
+        let session = registry.create("script", Create::default()).await.unwrap();
+        let before = session.info().size;
+        let acted = session.act(role, "somebody", Intent::Resize(size));
+        assert_eq!(acted, answer, "{policy:?}");
+        let after = if answer.is_ok() { size } else { before };
+        assert_eq!(session.info().size, after, "{policy:?}");
+        let told = if answer.is_ok() {
+            vec![Told::Resize(size)]
+        } else {
+            Vec::new()
+        };
+        assert_eq!(script.told(), told, "{policy:?}");
+    }
 }
 
 #[tokio::test]

@@ -66,6 +66,17 @@ async fn a_ticket_works_once() {
     server.shutdown().await;
 }
 
+/// Else whoever may look without logging in could buy what the start code buys elsewhere.
+#[tokio::test]
+async fn no_ticket_without_a_login() {
+    let server = Setup::pipe(&["cat"]).start().await;
+    let host = server.http.to_string();
+    let headers = [("Host", host.as_str())];
+    let refused = client::request(server.http, "POST /api/tickets", &headers, "").await;
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    server.shutdown().await;
+}
+
 #[tokio::test]
 async fn wrong_codes_are_backed_off_even_from_the_right_one() {
     let server = closed_server().await;

@@ -21,31 +21,14 @@ pub(super) struct ManArgs {
 }
 
 /// Runs `completions`.
-pub(super) fn completions(args: &CompletionsArgs, command: &Command) -> Result<ExitCode> {
+pub(super) fn completions(args: &CompletionsArgs, command: &mut Command) -> Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut shown(command), "anywire", &mut script);
+    clap_complete::generate(args.shell, command, "anywire", &mut script);
     print(&script)
 }
 
-/// The command line without what is hidden in it.
-fn shown(whole: &Command) -> Command {
-    let mut shown = Command::new("anywire")
-        .args(whole.get_arguments().cloned())
-        .subcommands(
-            whole
-                .get_subcommands()
-                .filter(|command| !command.is_hide_set())
-                .cloned(),
-        );
-    if let Some(about) = whole.get_about() {
-        shown = shown.about(about.clone());
-    }
-    shown.version(env!("CARGO_PKG_VERSION"))
-}
-
 /// Runs `man`.
-pub(super) fn man(args: ManArgs, command: &Command) -> Result<ExitCode> {
-    let command = shown(command);
+pub(super) fn man(args: ManArgs, command: Command) -> Result<ExitCode> {
     let Some(dir) = args.dir else {
         let mut page = Vec::new();
         let manual = clap_mangen::Man::new(command);

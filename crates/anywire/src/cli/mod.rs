@@ -40,11 +40,23 @@ enum Command {
     Completions(manual::CompletionsArgs),
     /// Write the manual pages to a folder, or print the first one
     Man(manual::ManArgs),
+}
+
+/// What a supervisor starts: nobody's command, so neither listed nor suggested.
+#[derive(Debug, Parser)]
+#[command(name = "anywire")]
+struct Inner {
+    #[command(subcommand)]
+    command: InnerCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum InnerCommand {
     /// The process in which a supervisor has its configuration read again
-    #[command(name = serve::RELOAD, hide = true)]
+    #[command(name = serve::RELOAD)]
     Reload(Box<serve::ServeArgs>),
     /// The process that a supervisor starts
-    #[command(name = server::COMMAND, hide = true)]
+    #[command(name = server::COMMAND)]
     Server(server::ServerArgs),
 }
 
@@ -65,32 +77,38 @@ enum ClientCommand {
 /// Runs the command that this process was started with.
 #[must_use]
 pub fn run() -> ExitCode {
-    let command = Cli::parse().command;
-    // These know from elsewhere what to log.
-    if !matches!(
-        command,
-        Command::Serve(_) | Command::Server(_) | Command::Reload(_)
-    ) {
-        let level = std::env::var("ANYWIRE_LOG").ok();
-        logging::start(LogFormat::Text, level.as_deref());
-    }
-    let result = match command {
-        Command::Serve(args) => serve::serve(*args),
-        Command::Echo(args) => echo::echo(args),
-        Command::Framed(args) => framed::framed(args),
-        Command::Connect(args) => messages::connect(args),
-        Command::Request(args) => messages::request(args),
-        Command::Reload(args) => serve::reload(*args),
-        Command::Config(args) => config::run(args),
-        Command::Server(args) => server::run(args),
-        Command::Completions(args) => manual::completions(&args, &Cli::command()),
-        Command::Man(args) => manual::man(args, &Cli::command()),
-        Command::Client(command) => run_client(command),
+    let inner = |first| first == serve::RELOAD || first == server::COMMAND;
+    let result = if std::env::args_os().nth(1).is_some_and(inner) {
+        match Inner::parse().command {
+            InnerCommand::Reload(args) => serve::reload(*args),
+            InnerCommand::Server(args) => server::run(args),
+        }
+    } else {
+        run_command(Cli::parse().command)
     };
     result.unwrap_or_else(|error| {
         eprintln!("anywire: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn run_command(command: Command) -> anyhow::Result<ExitCode> {
+    // It knows from elsewhere what to log.
+    if !matches!(command, Command::Serve(_)) {
+        let level = std::env::var("ANYWIRE_LOG").ok();
+        logging::start(LogFormat::Text, level.as_deref());
+    }
+    match command {
+        Command::Serve(args) => serve::serve(*args),
+        Command::Echo(args) => echo::echo(args),
+        Command::Framed(args) => framed::framed(args),
+        Command::Connect(args) => messages::connect(args),
+        Command::Request(args) => messages::request(args),
+        Command::Config(args) => config::run(args),
+        Command::Completions(args) => manual::completions(&args, &mut Cli::command()),
+        Command::Man(args) => manual::man(args, Cli::command()),
+        Command::Client(command) => run_client(command),
+    }
 }
 
 fn run_client(command: ClientCommand) -> anyhow::Result<ExitCode> {

@@ -305,7 +305,7 @@ fn check_limits(complaints: &mut Complaints, file: &File) {
         ("attachments", limits.attachments),
     ] {
         if !(1..=1_000_000).contains(&value) {
-            complaints.add(&["limits", key], "between 1 and 1000000");
+            complaints.add(&["limits", key], "write a number between 1 and 1000000");
         }
     }
 }

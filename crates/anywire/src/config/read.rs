@@ -96,19 +96,21 @@ fn distance(a: &str, b: &str) -> usize {
 /// What was read, with all mistakes: then it lacks the values that have them. `None` when nothing can be read.
 pub(crate) fn read<T: DeserializeOwned>(mut root: Node) -> (Option<T>, Vec<(Problem, Vec<Step>)>) {
     let mut found = Vec::new();
+    // What will be told as missing because its value was taken out: it was complained about.
+    let mut lacks: Vec<(Place, String)> = Vec::new();
     loop {
         let mistake = match T::deserialize(Reader(&root)) {
             Ok(value) => return (Some(value), found),
             Err(mistake) => mistake,
         };
         let Mistake { path, place, what } = mistake;
+        if let Some((Step::Key(key), above)) = path.split_last() {
+            lacks.push((place_of(&root, above), missing(key)));
+        }
         let removed = remove(&mut root, &path);
-        // A key that is missing because its value was taken out was complained about.
-        let known = found.last().is_some_and(|(_, last): &(Problem, Vec<Step>)| {
-            matches!(last.split_last(), Some((Step::Key(key), above)) if *above == path && what == missing(key))
-        });
-        if !known {
-            found.push((Problem::new(place.unwrap_or(root.place), what), path));
+        let lack = (place.unwrap_or(root.place), what);
+        if !lacks.contains(&lack) {
+            found.push((Problem::new(lack.0, lack.1), path));
         }
         if !removed || found.len() > PROBLEMS {
             return (None, found);

@@ -60,8 +60,6 @@ pub(crate) struct Service {
     pub(crate) size_policy: SizePolicy,
     /// What becomes of viewers that fall too far behind.
     pub(crate) lag: Lag,
-    /// How long children of a piped program may hold its output after its end.
-    pub(crate) linger: Time,
     /// The most sessions of this service.
     pub(crate) max_sessions: Option<usize>,
 }

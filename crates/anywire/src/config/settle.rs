@@ -131,7 +131,6 @@ fn service(written: &Written) -> Service {
         never_attached: written.never_attached.unwrap_or(NEVER_ATTACHED),
         size_policy: written.size_policy.unwrap_or_default(),
         lag: written.lag.unwrap_or_default(),
-        linger: written.linger.unwrap_or(LINGER),
         max_sessions: written.max_sessions,
     }
 }
@@ -164,6 +163,7 @@ fn recipe(written: Written) -> Option<Recipe> {
         // The ring's own arithmetic wants a power of two.
         ring_len: usize::try_from(log.next_power_of_two()).unwrap_or(DEFAULT_RING_LEN),
         grace_ms: written.grace.unwrap_or(GRACE).millis(),
+        linger_ms: written.linger.unwrap_or(LINGER).millis(),
     })
 }
 

@@ -284,7 +284,7 @@ fn what_does_not_go_together_is_told_at_its_place() {
         ),
         (
             "limits: {sessions: 0}",
-            "a.yaml:1:20: between 1 and 1000000",
+            "a.yaml:1:20: write a number between 1 and 1000000",
         ),
     ] {
         let told = bad(text);
@@ -353,6 +353,15 @@ fn beyond_this_machine_takes_a_word() {
     // A listener's own word counts too, and the place is the file's.
     let text = "listeners: [{url: 'https://192.0.2.1:1', auth: false}]";
     assert!(bad(text).starts_with("a.yaml:1:19: https://192.0.2.1:1/ can be reached"));
+}
+
+#[test]
+fn what_was_taken_out_is_not_missing() {
+    let told = bad("listeners: [{url: 'htp://x', role: boss}, {role: viewer}]");
+    let of = |what: &str| told.matches(what).count();
+    let counts = (of("no wire called"), of("none of viewer"), of("is missing"));
+    assert_eq!(counts, (1, 1, 1), "{told}");
+    assert!(told.contains("a.yaml:1:43: \"url\" is missing"), "{told}");
 }
 
 #[test]

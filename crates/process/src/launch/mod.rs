@@ -42,6 +42,8 @@ pub struct Recipe {
     pub ring_len: usize,
     /// Milliseconds between hang-up, termination and kill when the session is ended.
     pub grace_ms: u64,
+    /// Milliseconds for which children may hold the pipes of a program that has ended before its end is told.
+    pub linger_ms: u64,
 }
 
 /// Why a program did not start.

@@ -21,6 +21,7 @@ pub(super) struct Held {
     pub(super) log: OwnedFd,
     pub(super) ends: Ends,
     pub(super) grace_ms: u64,
+    pub(super) linger_ms: u64,
     /// Why it was asked to end.
     pub(super) kill: Option<ExitReason>,
     pub(super) ladder: Option<Ladder>,
@@ -49,6 +50,7 @@ impl Held {
             log,
             ends,
             grace_ms: recipe.grace_ms,
+            linger_ms: recipe.linger_ms,
             kill: None,
             ladder: None,
             exit: None,
@@ -73,6 +75,7 @@ impl Held {
             pid: self.leader.cast_unsigned(),
             size: self.size,
             input: matches!(self.ends, Ends::Pipe { stdin: Some(_), .. }),
+            linger_ms: self.linger_ms,
             exit: self.exit.clone(),
         }
     }
@@ -103,9 +106,25 @@ impl Held {
     }
 
     /// Ends whatever is left of it.
-    pub(super) fn clean_up(&mut self, now_ms: u64) {
+    fn clean_up(&mut self, now_ms: u64) {
+        self.clean_up_at(now_ms);
+        if let Some(ladder) = &mut self.ladder {
+            ladder.begin(now_ms);
+        }
+    }
+
+    /// Ends what the program has left behind when it ended. Who holds its pipes may have something to say first.
+    pub(super) fn clean_up_later(&mut self, now_ms: u64) {
+        let wait = match self.io() {
+            Io::Pipe => self.linger_ms,
+            _ => 0,
+        };
+        self.clean_up_at(now_ms.saturating_add(wait));
+    }
+
+    fn clean_up_at(&mut self, at_ms: u64) {
         self.ladder
-            .get_or_insert_with(|| Ladder::new(now_ms, self.grace_ms));
+            .get_or_insert_with(|| Ladder::new(at_ms, self.grace_ms));
     }
 
     /// Turns the ladder; when nothing is left it is put away.

@@ -7,10 +7,12 @@
 //!
 //! Reading order: [`protocol`] what is said, `channel` how it travels, `parent` the supervisor's loop with `held` what
 //! it keeps of a session, `restart` when the next server starts and `reload` how the configuration is read again,
-//! `signals` what wakes it, [`client`] the server's end, `vault` its secrets.
+//! `signals` what wakes it; then the server's end: `adopt` what it takes over, `client` the connection, `vault` its
+//! secrets.
 
+mod adopt;
 mod channel;
-pub mod client;
+mod client;
 mod held;
 mod parent;
 pub mod protocol;
@@ -19,7 +21,8 @@ mod restart;
 mod signals;
 mod vault;
 
-pub use client::{Adopted, Supervised};
+pub use adopt::{Adopted, Orphan, adopt};
+pub use client::Supervised;
 pub use parent::{Plan, run};
 pub use reload::Rules;
 pub use vault::Vault;

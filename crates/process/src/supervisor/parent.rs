@@ -1,23 +1,29 @@
-//! The supervisor's loop: one thread, `poll`, no allocation that grows with traffic.
+//! The supervisor's loop: one thread, `poll`, no allocation that grows with traffic. Below it: what it is asked for
+//! (`requests`), what it says (`outbox`), how everything ends (`ends`).
+
+mod ends;
+mod outbox;
+mod requests;
 
 use super::channel;
-use super::held::{Held, kill, send_held};
-use super::protocol::{self, Event, MESSAGE_MAX, Request, VERSION};
+use super::held::{Held, kill};
+use super::protocol::{Event, MESSAGE_MAX};
 use super::reload::Reload;
 use super::restart::Backoff;
 use super::signals::Signals;
 use crate::boottime_ms;
-use crate::launch::{self, Recipe};
+use crate::launch::Recipe;
 use crate::local::reason;
 use crate::stage::{self, StagePipe};
 use crate::tree::{self, Snapshot};
-use anywire_model::{ExitReason, SessionId, Size};
+use anywire_model::SessionId;
+use outbox::Outgoing;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Resource, Rlimit, Signal, WaitOptions, WaitStatus};
+use rustix::process::{Resource, Rlimit, Signal, WaitStatus};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -25,12 +31,8 @@ use std::process::{Command, Stdio};
 pub(super) const VAULT_LEN: usize = 16384;
 /// At most this often all processes are looked at.
 const LOOK_MS: u64 = 25;
-/// What a stopping server gets to finish with its clients.
-const SERVER_GRACE_MS: u64 = 3_000;
 /// How often orphans are looked for at the end: each look may find the children of the last one's.
 const SWEEPS: usize = 40;
-/// Requests handled before timers and signals get their turn.
-const REQUESTS: usize = 64;
 
 /// What the supervisor is to keep running.
 #[derive(Debug)]
@@ -84,17 +86,6 @@ struct Server {
     started_ms: u64,
     ready: bool,
     outbox: VecDeque<Outgoing>,
-}
-
-/// What waits to be sent; descriptors are looked up when it goes.
-enum Outgoing {
-    Hello,
-    Config,
-    Stage(usize),
-    Listener(usize),
-    Session(SessionId),
-    Spawned { token: u64, id: SessionId },
-    Plain(Event),
 }
 
 #[derive(Clone, Copy)]
@@ -250,8 +241,6 @@ impl Parent {
         self.sessions.retain(|_, held| !held.is_over());
     }
 
-    // The server.
-
     fn start_server(&mut self) -> io::Result<()> {
         if self.stop.is_some() {
             return Ok(());
@@ -301,288 +290,6 @@ impl Parent {
         let wait = self.backoff.after(lived, served);
         tracing::warn!(pid = server.pid, %how, lived_ms = lived, served, wait_ms = wait, "the server ended, starting another");
         self.restart_at = Some(now + wait);
-    }
-
-    /// Sends what waits, as far as the server reads.
-    fn flush(&mut self) {
-        let Some(server) = &mut self.server else {
-            return;
-        };
-        for held in self.sessions.values_mut().filter(|held| !held.exit_told) {
-            if let Some(reason) = &held.exit {
-                held.exit_told = true;
-                let event = Event::Exit {
-                    id: held.id,
-                    reason: reason.clone(),
-                };
-                server.outbox.push_back(Outgoing::Plain(event));
-            }
-        }
-        while let Some(next) = server.outbox.pop_front() {
-            let sent = match &next {
-                Outgoing::Hello => {
-                    let (version, epoch) = (VERSION, self.epoch);
-                    let hello = Event::Hello { version, epoch };
-                    let fds = [self.vault.as_fd(), self.page.as_fd(), self.reload.config()];
-                    channel::send(server.socket.as_fd(), &hello, &fds)
-                }
-                Outgoing::Config => {
-                    let fds = [self.reload.config()];
-                    channel::send(server.socket.as_fd(), &Event::Config, &fds)
-                }
-                Outgoing::Stage(index) => {
-                    let StagePipe { read, write } = &self.stages[*index];
-                    channel::send(
-                        server.socket.as_fd(),
-                        &Event::Stage,
-                        &[read.as_fd(), write.as_fd()],
-                    )
-                }
-                Outgoing::Listener(index) => {
-                    let (name, socket) = &self.plan.listeners[*index];
-                    let event = Event::Listener { name: name.clone() };
-                    channel::send(server.socket.as_fd(), &event, &[socket.as_fd()])
-                }
-                Outgoing::Session(id) => {
-                    send_held(server.socket.as_fd(), self.sessions.get(id), Held::as_event)
-                }
-                Outgoing::Spawned { token, id } => {
-                    send_held(server.socket.as_fd(), self.sessions.get(id), |held| {
-                        Event::Spawned {
-                            token: *token,
-                            pid: held.leader.cast_unsigned(),
-                            io: held.io(),
-                        }
-                    })
-                }
-                Outgoing::Plain(event) => channel::send(server.socket.as_fd(), event, &[]),
-            };
-            match sent {
-                Ok(()) => {}
-                // Also when too many descriptors are on their way (ETOOMANYREFS): they arrive, then it goes on.
-                Err(error)
-                    if error.kind() == io::ErrorKind::WouldBlock
-                        || error.raw_os_error() == Some(109) =>
-                {
-                    server.outbox.push_front(next);
-                    return;
-                }
-                // It is dying; the next one gets everything anew.
-                Err(error) => {
-                    tracing::debug!(%error, "talking to the server");
-                    server.outbox.clear();
-                    return;
-                }
-            }
-        }
-    }
-
-    fn requests(&mut self) {
-        for _ in 0..REQUESTS {
-            let Some(server) = self
-                .server
-                .as_ref()
-                .filter(|server| server.outbox.is_empty())
-            else {
-                return;
-            };
-            let message = match channel::receive(server.socket.as_fd(), &mut self.buffer) {
-                Ok((0, _)) => return,
-                Ok((len, _)) => protocol::decode_request(&self.buffer[..len]),
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    Err(serde::de::Error::custom(error))
-                }
-                // It died with messages unread. What it said before that follows.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => continue,
-                // Nothing there, or gone: its end is told by SIGCHLD.
-                Err(_) => return,
-            };
-            match message {
-                Ok(request) => self.handle(request),
-                Err(error) => {
-                    tracing::error!(%error, "the server does not speak our protocol, ending it");
-                    kill(server.pid, Signal::KILL);
-                    return;
-                }
-            }
-            self.flush();
-        }
-    }
-
-    fn handle(&mut self, request: Request) {
-        let now = boottime_ms();
-        match request {
-            Request::Ready => {
-                if let Some(server) = &mut self.server {
-                    server.ready = true;
-                }
-            }
-            Request::Spawn {
-                token,
-                id,
-                service,
-                size,
-            } => self.spawn(token, id, service, size),
-            Request::Kill { id, reason } => {
-                if let Some(held) = self
-                    .sessions
-                    .get_mut(&id)
-                    .filter(|held| held.exit.is_none())
-                {
-                    held.kill(reason, now);
-                }
-            }
-            Request::Signal { id, signal } => {
-                if let Some(held) = self.sessions.get(&id) {
-                    held.signal(signal);
-                }
-            }
-            Request::CloseInput { id } => {
-                if let Some(held) = self.sessions.get_mut(&id) {
-                    held.close_input();
-                }
-            }
-            Request::Forget { id } => {
-                if let Some(held) = self.sessions.get_mut(&id) {
-                    held.forgotten = true;
-                    if held.is_over() {
-                        self.sessions.remove(&id);
-                    }
-                }
-            }
-            Request::Stop => self.stop(),
-        }
-    }
-
-    fn spawn(&mut self, token: u64, id: SessionId, service: String, size: Size) {
-        let outgoing = match self.try_spawn(id, service, size) {
-            Ok(()) => Outgoing::Spawned { token, id },
-            Err(error) => Outgoing::Plain(Event::SpawnFailed { token, error }),
-        };
-        if let Some(server) = &mut self.server {
-            server.outbox.push_back(outgoing);
-        }
-    }
-
-    fn try_spawn(&mut self, id: SessionId, service: String, size: Size) -> Result<(), String> {
-        if self.stop.is_some() {
-            return Err("the supervisor is stopping".to_owned());
-        }
-        if self.sessions.contains_key(&id) {
-            return Err("an id is never used twice".to_owned());
-        }
-        let recipe = self
-            .plan
-            .services
-            .get(&service)
-            .ok_or_else(|| format!("no service is called {service:?}"))?;
-        let log = crate::ring::create_memory(recipe.ring_len)
-            .map_err(|error| format!("making the log: {error}"))?;
-        let launched =
-            launch::launch(recipe, id, size, self.files).map_err(|error| error.to_string())?;
-        let leader = launched.pid.as_raw_nonzero().get();
-        self.leaders.insert(leader, id);
-        self.sessions.insert(
-            id,
-            Held::new(id, service, size, recipe, leader, log, launched.ends),
-        );
-        Ok(())
-    }
-
-    // Ends.
-
-    fn reap(&mut self) {
-        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
-            let pid = pid.as_raw_nonzero().get();
-            if let Some(server) = self.server.take_if(|server| server.pid == pid) {
-                self.server_ended(&server, status);
-            } else if let Some(id) = self.leaders.remove(&pid) {
-                self.leader_ended(id, status);
-            } else if let Some(services) = self.reload.ended(pid, status, boottime_ms()) {
-                self.plan.services = services;
-                if let Some(server) = &mut self.server {
-                    server.outbox.push_back(Outgoing::Config);
-                }
-            }
-        }
-        if self.sessions.values().any(|held| held.ladder.is_some()) {
-            self.look_at.get_or_insert(boottime_ms() + LOOK_MS);
-        }
-    }
-
-    fn leader_ended(&mut self, id: SessionId, status: WaitStatus) {
-        let leaders = &self.leaders;
-        let server = self.server.as_ref().map(|server| server.pid);
-        let Some(held) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        held.exit = Some(reason(Some(status), held.kill.take()));
-        // What it left behind ends too. Orphans are our children now, so no search is needed to see that there are none.
-        let strays = tree::strays(|pid| leaders.contains_key(&pid) || Some(pid) == server);
-        let leader = held.leader;
-        if strays
-            .into_iter()
-            .any(|pid| tree::session_of(pid) == Some(leader) || tree::carries(pid, id))
-        {
-            held.clean_up(boottime_ms());
-        }
-    }
-
-    /// SIGHUP: what can be read again is.
-    fn hang_up(&mut self) {
-        if !self.reload.is_possible() {
-            self.stop();
-        } else if self.stop.is_none() {
-            self.reload.start(boottime_ms());
-        }
-    }
-
-    fn stop(&mut self) {
-        let now = boottime_ms();
-        let again = self.stop.is_some();
-        let server_at = self.stop.and_then(|stop| stop.server_at);
-        self.stop = Some(Stop {
-            server_at,
-            urgent: again,
-        });
-        for held in self
-            .sessions
-            .values_mut()
-            .filter(|held| held.exit.is_none() || held.ladder.is_some())
-        {
-            held.kill(
-                ExitReason::KilledBy {
-                    by: "shutdown".to_owned(),
-                },
-                now,
-            );
-            if again && let Some(ladder) = &mut held.ladder {
-                ladder.hurry(now);
-            }
-        }
-        if !again {
-            tracing::info!(sessions = self.sessions.len(), "stopping");
-            if let Some(server) = &mut self.server {
-                server.outbox.push_back(Outgoing::Plain(Event::Stop));
-            }
-        }
-    }
-
-    /// When all programs have ended the server gets a moment for its clients, then it is ended.
-    fn advance_stop(&mut self, now: u64) {
-        let Some(stop) = &mut self.stop else { return };
-        let alive = self.sessions.values().any(|held| held.exit.is_none());
-        let Some(server) = self.server.as_ref() else {
-            return;
-        };
-        match stop.server_at {
-            None if !alive || stop.urgent => stop.server_at = Some(now + SERVER_GRACE_MS),
-            Some(at) if at <= now => {
-                kill(server.pid, Signal::KILL);
-                stop.server_at = Some(now + SERVER_GRACE_MS);
-            }
-            _ => {}
-        }
     }
 }
 

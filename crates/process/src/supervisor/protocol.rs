@@ -95,6 +95,9 @@ pub enum Event {
         /// Standard input is still open (pipes): its descriptor comes first.
         #[serde(default)]
         input: bool,
+        /// Its recipe's.
+        #[serde(default)]
+        linger_ms: u64,
         /// How the program ended, if it did.
         #[serde(default)]
         exit: Option<ExitReason>,
@@ -109,6 +112,9 @@ pub enum Event {
         pid: u32,
         /// Terminal or pipes.
         io: Io,
+        /// Its recipe's.
+        #[serde(default)]
+        linger_ms: u64,
     },
     /// A program was not started.
     SpawnFailed {

@@ -123,6 +123,7 @@ impl Server {
             io: setup.io,
             ring_len: setup.ring_len,
             grace_ms: 100,
+            linger_ms: 1000,
         };
         let local = Local::new(BTreeMap::from([(service.clone(), recipe)])).unwrap();
         let policy = Arc::new(Policy {

@@ -120,17 +120,23 @@ pub(crate) async fn tickets(
     State(context): State<Arc<Context>>,
     Extension(connection): Extension<Connection>,
     Extension(principal): Extension<Principal>,
-) -> Json<serde_json::Value> {
+) -> Result<Json<serde_json::Value>, Problem> {
+    // Nobody has said who he is here, and a ticket is worth something at listeners that ask.
+    if matches!(connection.way.peer, Peer::Ip(_)) && !connection.way.auth {
+        let detail =
+            "this address asks nobody who he is: it needs no ticket and has none for others";
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    }
     // A local user's own role is not for the network: its tickets get what the listener they are used at gives.
     let role: Option<Role> = match connection.way.peer {
         Peer::User(_) => None,
         Peer::Ip(_) => principal.role,
     };
     let account = principal.account;
-    Json(serde_json::json!({
+    Ok(Json(serde_json::json!({
         "ticket": context.admission.mint_ticket(Grant { account, role }),
         "expires_in": TICKET_LIFE.as_secs(),
-    }))
+    })))
 }
 
 /// `GET /api/code`
@@ -160,7 +166,7 @@ fn only_local(connection: &Connection) -> Result<(), Problem> {
     match connection.way.peer {
         Peer::User(_) => Ok(()),
         Peer::Ip(_) => {
-            let detail = "the start code is told on the UNIX socket only: use `anywire code`";
+            let detail = "the start code is told on the server's own machine only: run `anywire code` there, without a URL";
             Err(Problem::new(StatusCode::FORBIDDEN, detail))
         }
     }
