@@ -120,17 +120,24 @@ pub(crate) async fn tickets(
     State(context): State<Arc<Context>>,
     Extension(connection): Extension<Connection>,
     Extension(principal): Extension<Principal>,
-) -> Json<serde_json::Value> {
+) -> Result<Json<serde_json::Value>, Problem> {
+    if matches!(connection.way.peer, Peer::Ip(_)) && !context.listener.auth {
+        // Nobody has said who he is: what he may do here must not buy him anything at a listener that asks.
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "this listener asks for no credentials and gives none",
+        ));
+    }
     // A local user's own role is not for the network: its tickets get what the listener they are used at gives.
     let role: Option<Role> = match connection.way.peer {
         Peer::User(_) => None,
         Peer::Ip(_) => principal.role,
     };
     let account = principal.account;
-    Json(serde_json::json!({
+    Ok(Json(serde_json::json!({
         "ticket": context.admission.mint_ticket(Grant { account, role }),
         "expires_in": TICKET_LIFE.as_secs(),
-    }))
+    })))
 }
 
 /// `GET /api/code`
