@@ -105,6 +105,21 @@ async fn a_new_one_and_the_way_out() {
     server.shutdown().await;
 }
 
+/// A page of anybody can have a browser send a request here, whose body would be choices and then input.
+#[tokio::test]
+async fn a_browser_chooses_nothing() {
+    let server = lobby().await;
+    for address in [server.tcp, server.telnet] {
+        let mut client = Plain::connect(address).await;
+        client
+            .send("POST / HTTP/1.1\r\nHost: x\r\n\r\nn\ntouch trouble\n")
+            .await;
+        client.end().await;
+        assert!(server.registry.list().is_empty());
+    }
+    server.shutdown().await;
+}
+
 #[tokio::test]
 async fn telnet_shows_what_is_typed_and_the_window_is_known() {
     let server = lobby().await;

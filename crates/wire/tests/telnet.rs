@@ -208,6 +208,23 @@ async fn guesses_end_in_a_wait_that_is_told() {
     server.shutdown().await;
 }
 
+/// What is read at once of such a request shows neither its version nor the end of its first line.
+#[tokio::test]
+async fn a_browser_with_a_long_address_is_turned_away() {
+    let server = Setup::script("while read line; do echo \"<$line>\"; done");
+    let server = server.start().await;
+    let request = format!("POST /{} HTTP/1.1\r\n\r\ntrouble\r\n", "a".repeat(90_000));
+    for address in [server.tcp, server.telnet] {
+        let mut client = Plain::connect(address).await;
+        client.send(&request).await;
+        let all = client.end().await;
+        let all = String::from_utf8_lossy(&all);
+        assert!(all.contains("not for HTTP"), "{all}");
+        assert!(!all.contains('<'), "{all}");
+    }
+    server.shutdown().await;
+}
+
 #[tokio::test]
 async fn browsers_and_giants_are_turned_away() {
     let server = Setup::terminal("cat").start().await;

@@ -5,7 +5,7 @@
 //! are worth nothing.
 
 use super::rules::{Account, Name};
-use super::vault::{role_byte, role_from};
+use super::vault::{LoginId, role_byte, role_from};
 use anywire_model::Role;
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -24,8 +24,8 @@ pub(super) struct Claims {
     pub(super) role: Option<Role>,
     /// Milliseconds since 1970.
     pub(super) expires: u64,
-    /// Random: by it one login is ended and no other.
-    pub(super) id: [u8; 8],
+    /// By it one login is ended and no other.
+    pub(super) id: LoginId,
 }
 
 /// The cookie's name at this host. Browsers do not keep ports apart, so two servers on one machine need two names.

@@ -104,10 +104,10 @@ impl Admission {
     pub(crate) fn set_cookie(&self, host: &str, tls: bool, grant: Grant) -> Option<String> {
         let stamp = self.rules().stamp(&grant.account)?;
         let claims = Claims {
+            id: vault::login_id(&grant.account),
             account: grant.account,
             role: grant.role,
             expires: now_ms() + COOKIE_LIFE.as_millis() as u64,
-            id: vault::random(),
         };
         let value = cookie::sign(self.vault.lock().cookie_key(), &claims, &stamp);
         Some(header(host, tls, &value, COOKIE_LIFE.as_secs()))
@@ -119,7 +119,7 @@ impl Admission {
         let host = headers.get(HOST).and_then(|host| host.to_str().ok());
         let host = host.unwrap_or_default();
         if let Some(claims) = self.cookie(&self.rules(), headers, Own { host, tls }) {
-            self.change(|vault| vault.end_login(claims.id, claims.expires));
+            self.change(|vault| vault.end_login(claims.id, claims.expires, now_ms()));
         }
         header(host, tls, "", 0)
     }

@@ -17,6 +17,7 @@ use super::rules::Account;
 use anywire_model::Role;
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
+use std::cmp::Reverse;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 
@@ -87,10 +88,25 @@ impl Ticket {
     }
 }
 
+/// Tells logins apart: a tag of the account, and random bytes.
+pub(super) type LoginId = [u8; 8];
+
+/// Bytes of the tag.
+const TAG: usize = 2;
+
+/// The number of a new login on this account.
+pub(super) fn login_id(account: &Account) -> LoginId {
+    let (kind, name) = account.parts();
+    let tag = Sha256::new().chain_update([kind]).chain_update(name);
+    let mut id = random::<8>();
+    id[..TAG].copy_from_slice(&tag.finalize()[..TAG]);
+    id
+}
+
 /// A login that was ended before its cookie expired.
 #[derive(Clone, Copy, Default)]
 struct Ended {
-    id: [u8; 8],
+    id: LoginId,
     expires: u64,
 }
 
@@ -183,16 +199,24 @@ impl Vault {
         self.start_code = new_code();
     }
 
-    /// Ends a login whose cookie would live until `expires`. When all slots are taken, the one that expires first is
-    /// overwritten.
-    pub(super) fn end_login(&mut self, id: [u8; 8], expires: u64) {
-        if let Some(slot) = self.ended.iter_mut().min_by_key(|slot| slot.expires) {
-            *slot = Ended { id, expires };
+    /// Ends a login whose cookie would live until `expires`. When all slots are taken by cookies that still live, the
+    /// account that has most of them gives one up: nobody makes room for an ended login of somebody else's to come back.
+    pub(super) fn end_login(&mut self, id: LoginId, expires: u64, now: u64) {
+        let slots = &self.ended;
+        let free = slots.iter().position(|slot| slot.expires <= now);
+        let share = |slot: &Ended| {
+            let same = |other: &&Ended| other.id[..TAG] == slot.id[..TAG];
+            slots.iter().filter(same).count()
+        };
+        let dearest =
+            || (0..ENDED).max_by_key(|&at| (share(&slots[at]), Reverse(slots[at].expires)));
+        if let Some(at) = free.or_else(dearest) {
+            self.ended[at] = Ended { id, expires };
         }
     }
 
     /// Whether a login was ended.
-    pub(super) fn is_ended(&self, id: [u8; 8]) -> bool {
+    pub(super) fn is_ended(&self, id: LoginId) -> bool {
         self.ended
             .iter()
             .any(|ended| ended.expires > 0 && ended.id == id)
@@ -330,7 +354,7 @@ mod tests {
     #[test]
     fn logins_codes_and_the_certificate_are_kept_too() {
         let mut vault = Vault::fresh();
-        vault.end_login([9; 8], 5000);
+        vault.end_login([9; 8], 5000, 1000);
         vault.keep_certificate(vec![1; CERT]);
         vault.keep_certificate(vec![2; CERT + 1]);
         let code = vault.start_code();
@@ -342,6 +366,26 @@ mod tests {
         assert_eq!(next.certificate(), Some(vec![1; CERT]));
         assert_eq!(next.redeem(&ticket, 1001), Some(viewer()));
         assert!(next.is_start_code(&vault.start_code()));
+    }
+
+    /// Whoever may log in could log out again and again, until a stolen cookie that was ended is worth something again.
+    #[test]
+    fn logins_that_were_ended_are_not_pushed_out_by_others() {
+        let mut vault = Vault::fresh();
+        let of = |name: &str| login_id(&Account::User(name.into()));
+        let stolen = of("alice");
+        vault.end_login(stolen, 5000, 1000);
+        let mut last = of("mallory");
+        for n in 0..3 * ENDED as u64 {
+            last = of("mallory");
+            vault.end_login(last, 6000 + n, 1000);
+        }
+        assert!(vault.is_ended(stolen) && vault.is_ended(last));
+        // What has expired makes room first.
+        let (one, two) = (of("bob"), of("bob"));
+        vault.end_login(one, 9000, 5000);
+        vault.end_login(two, 9000, 5000);
+        assert!(!vault.is_ended(stolen) && vault.is_ended(one) && vault.is_ended(two));
     }
 
     #[test]

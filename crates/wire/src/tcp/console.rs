@@ -104,14 +104,17 @@ impl Console {
         timeout(limits::PROMPT, sending).await.ok()?
     }
 
-    /// A line without its end, of at most `max` bytes, typed within `patience`; `None` if there is none to come.
+    /// A line without its end, of at most `max` bytes, typed within `patience`; `None` if there is none to come, or if it
+    /// is a browser's request: that is no wrong code, which would lock out who knows the right one, and the lines behind
+    /// it are no choices.
     pub(crate) async fn line(
         &mut self,
         max: usize,
         patience: Duration,
         echo: Echo,
     ) -> Option<Vec<u8>> {
-        timeout(patience, self.type_line(max, echo)).await.ok()?
+        let line = timeout(patience, self.type_line(max, echo)).await.ok()??;
+        (!is_browser(&line)).then_some(line)
     }
 
     async fn type_line(&mut self, max: usize, echo: Echo) -> Option<Vec<u8>> {
