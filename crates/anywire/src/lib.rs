@@ -8,6 +8,7 @@ mod access;
 pub mod cli;
 mod config;
 mod echo;
+mod hubs;
 mod listener;
 mod logging;
 mod programs;

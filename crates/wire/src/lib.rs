@@ -27,6 +27,7 @@ mod ws;
 
 pub use admit::Admission;
 pub use auto::Silent;
+pub use http::xwterm;
 pub use listen::{Bound, Listening, Protocol, serve};
 pub use metrics::Metrics;
 
@@ -72,6 +73,8 @@ pub struct Listener {
     pub max_per_address: usize,
     /// Its certificate, if it is enciphered. UNIX sockets never are.
     pub tls: Option<Arc<tls::Tls>>,
+    /// What a listener serves that speaks HTTP as xwterm's sample server does; the page and its API without it.
+    pub xwterm: Option<Arc<xwterm::Xwterm>>,
 }
 
 impl Listener {
@@ -89,6 +92,7 @@ impl Listener {
             max_connections: usize::MAX,
             max_per_address: usize::MAX,
             tls: None,
+            xwterm: None,
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod client;
 mod config;
 mod manual;
 mod secrets;
+mod xwterm;
 
 use crate::config::file::LogFormat;
 use crate::{echo, logging, serve, server};
@@ -24,6 +25,7 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Serve an echo: what comes in goes out
     Echo(echo::EchoArgs),
+    Xwterm(xwterm::XwtermArgs),
     Config(config::ConfigArgs),
     #[command(flatten)]
     Client(ClientCommand),
@@ -60,7 +62,7 @@ pub fn run() -> ExitCode {
     // These know from elsewhere what to log.
     if !matches!(
         command,
-        Command::Serve(_) | Command::Server(_) | Command::Reload(_)
+        Command::Serve(_) | Command::Xwterm(_) | Command::Server(_) | Command::Reload(_)
     ) {
         let level = std::env::var("ANYWIRE_LOG").ok();
         logging::start(LogFormat::Text, level.as_deref());
@@ -68,6 +70,7 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Serve(args) => serve::serve(*args),
         Command::Echo(args) => echo::echo(args),
+        Command::Xwterm(args) => xwterm::run(args),
         Command::Reload(args) => serve::reload(*args),
         Command::Config(args) => config::run(args),
         Command::Server(args) => server::run(args),

@@ -43,7 +43,7 @@ impl Dialect for Auto {
 fn raw(input: &[u8]) -> Open<'_> {
     Open {
         dialect: Some(Box::new(Raw)),
-        input,
+        input: input.into(),
         ..Open::default()
     }
 }

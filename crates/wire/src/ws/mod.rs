@@ -34,22 +34,42 @@ pub(crate) async fn upgrade(
     Extension(connection): Extension<Connection>,
     Extension(principal): Extension<Principal>,
     Query(address): Query<Address>,
-    mut request: Request<Body>,
+    request: Request<Body>,
 ) -> Result<Response, Problem> {
-    let accept = check(request.headers())?;
+    check(request.headers())?;
     if let Some(key) = &address.session
         && context.registry.find(key).is_none()
     {
         let detail = "no session has that id or name";
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     }
-    let (protocol, dialect) = choose(request.headers());
-    let deflate = deflates(&context, &connection, request.headers());
+    let speaks = choose(request.headers());
+    switch(
+        &context,
+        &connection,
+        principal,
+        address.session,
+        speaks,
+        request,
+    )
+}
+
+/// Answers a handshake and leaves the upgrade for the connection's own task.
+pub(crate) fn switch(
+    context: &Context,
+    connection: &Connection,
+    principal: Principal,
+    session: Option<String>,
+    (protocol, dialect): (Option<&'static str>, Box<dyn Dialect>),
+    mut request: Request<Body>,
+) -> Result<Response, Problem> {
+    let accept = check(request.headers())?;
+    let deflate = deflates(context, connection, request.headers());
     connection.upgrade(Upgrade {
         on: hyper::upgrade::on(&mut request),
         dialect,
         principal,
-        session: address.session,
+        session,
         deflate,
     });
     let mut response = Response::new(Body::empty());
@@ -67,6 +87,11 @@ pub(crate) async fn upgrade(
         headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     Ok(response)
+}
+
+/// Whether a client wants to speak WebSocket.
+pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
+    has_token(headers, &UPGRADE, "websocket")
 }
 
 /// Whether this is a handshake that we understand; returns the proof of it.
