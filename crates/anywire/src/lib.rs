@@ -12,6 +12,7 @@ mod config;
 mod echo;
 mod framed;
 mod hosted;
+mod hubs;
 mod listener;
 mod logging;
 mod messages;

@@ -123,7 +123,18 @@ impl ServeArgs {
 
 /// Runs until stopped. The exit code is for the shell.
 pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode> {
-    let Settled { recipes, config } = args.settle()?;
+    run(args.settle()?, args.name.as_deref(), |config| {
+        reload_command(&args, config)
+    })
+}
+
+/// Binds what is asked for and becomes the supervisor. The command reads the configuration again.
+pub(crate) fn run(
+    settled: Settled,
+    name: Option<&str>,
+    reload: impl FnOnce(&Config) -> Vec<OsString>,
+) -> Result<ExitCode> {
+    let Settled { recipes, config } = settled;
     logging::start(config.log.format, config.log.level.as_deref());
     let mut files = Files::default();
     let mut listeners = Vec::new();
@@ -134,12 +145,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode> {
             files.0.push(path.clone());
         }
     }
-    listeners.push(command_line(
-        args.name.as_deref(),
-        &config,
-        &listeners,
-        &mut files,
-    )?);
+    listeners.push(command_line(name, &config, &listeners, &mut files)?);
     let plan = Plan {
         services: recipes,
         config: serde_json::to_string(&config).context("writing the configuration")?,
@@ -148,10 +154,11 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode> {
             .map(|listener| listener.into_parts(&config))
             .collect(),
         server: server::command(&config.log),
-        reload: reload_command(&args, &config),
+        reload: reload(&config),
         workers: workers::count(),
     };
     match config.log.format {
+        _ if config.log.quiet => {}
         LogFormat::Text => eprintln!("{}", fits(&config)),
         // Whoever reads the log by machine is not to stumble over a line for people.
         LogFormat::Json => tracing::info!("{}", fits(&config)),

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::config::file::{self, Log, LogFormat};
 use crate::config::runtime;
 use crate::config::values::SilentProtocol;
+use crate::hubs::{self, Hubs};
 use crate::listener::{self, At, ListenUrl, Listener, Scheme};
 use crate::logging;
 use crate::messages;
@@ -103,12 +104,15 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     let save = Box::new(move |bytes: &[u8]| vault.save(bytes));
     let access = Arc::new(Access::open(&listeners, &config, kept, save)?);
     let metrics = Arc::<Metrics>::default();
+    let hubs = Hubs::new(&registry, &config, &listeners);
     if epoch == 1 {
         announce(&listeners, &access, &config);
     }
     spawn.ready().await.context("telling the supervisor")?;
     let shutdown = CancellationToken::new();
     let mut wires = JoinSet::new();
+    let mut followers = JoinSet::new();
+    hubs.run(&mut followers);
     for listener in listeners {
         let rules = listener
             .index()
@@ -120,6 +124,7 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
             listener: match rules {
                 Some(rules) => Rules {
                     framed: messages::settings(&config, rules, None),
+                    xwterm: hubs.serve(rules),
                     ..access.secure(rules)
                 },
                 None => command_line_rules(&config),
@@ -140,7 +145,6 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     metrics.set_ready(true);
     // Whoever keeps something of the configuration subscribes.
     let current = watch::Sender::new(Arc::new(config));
-    let mut followers = JoinSet::new();
     followers.spawn(access.follow(current.subscribe()));
     tokio::select! {
         () = live(&spawn, &registry, &metrics) => {}
@@ -276,6 +280,7 @@ pub(crate) fn listener_rules(rules: &runtime::Listener) -> Rules {
         max_per_address: rules.max_per_address,
         framed: framed::Settings::default(),
         observer: None,
+        xwterm: None,
     }
 }
 
@@ -299,6 +304,9 @@ pub(crate) fn listener_url(listener: &Listener, rules: &runtime::Listener) -> Li
 
 /// One line for each listener, for people and for scripts.
 fn announce(listeners: &[Listener], access: &Access, config: &Config) {
+    if config.log.quiet {
+        return;
+    }
     let mut told = HashSet::new();
     let (mut code_told, mut code_asked) = (false, false);
     for listener in listeners {
@@ -313,6 +321,9 @@ fn announce(listeners: &[Listener], access: &Access, config: &Config) {
             continue;
         }
         let url = listener_url(listener, rules);
+        if let (Some(dialect), Some(address)) = (rules.dialect, listener.address()) {
+            println!("{}", hubs::ready(dialect, address, rules));
+        }
         let web = rules.url.scheme == Scheme::Http && !matches!(rules.url.at, At::Path(_));
         if web && rules.auth {
             println!("{url}#code={}", access.admission.start_code());

@@ -273,6 +273,12 @@ impl Attachment {
         }
     }
 
+    /// Whether a picture of the screen comes next, which [`Attachment::ready`] waits for.
+    #[must_use]
+    pub fn is_drawing(&self) -> bool {
+        !matches!(self.picture, Picture::None)
+    }
+
     /// The next thing, without waiting: at most `max` output bytes are appended to `buf`.
     pub fn next(&mut self, buf: &mut Vec<u8>, max: usize) -> Output {
         match std::mem::replace(&mut self.picture, Picture::None) {

@@ -91,6 +91,9 @@ pub(crate) struct Page {
     /// Somebody is in the middle of a paste.
     #[serde(default)]
     pub(crate) pasting: bool,
+    /// What a dialect must know again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<serde_json::Value>,
 }
 
 /// All sessions of this node. A cheap handle.
@@ -150,6 +153,7 @@ impl Registry {
             name: reserved.keep(),
             told: false,
             pasting: false,
+            note: None,
         };
         let session = Session::new(running, page, policy, false, table);
         session.0.save_page();
@@ -218,6 +222,7 @@ impl Registry {
             name: running.id.short(),
             told: false,
             pasting: false,
+            note: None,
         });
         table.counters.adopted();
         let name = page.name.clone();

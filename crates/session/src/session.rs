@@ -88,6 +88,8 @@ pub(crate) struct State {
     pub(crate) unattended: Option<Unattended>,
     /// Whose paste has begun and not ended; [`BEFORE_THE_CRASH`] for a client of an earlier server.
     pub(crate) paste: Option<u64>,
+    /// What a dialect must know again after a crash.
+    note: Option<serde_json::Value>,
 }
 
 /// No seat has this key.
@@ -117,6 +119,7 @@ impl Session {
             hold: adopted.then(|| (log.tail() + log.capacity(), Instant::now() + HOLD)),
             unattended: None,
             paste: page.pasting.then_some(BEFORE_THE_CRASH),
+            note: page.note,
         };
         let drawn = log.checkpoint().map_or(0, |checkpoint| checkpoint.offset);
         let has_screen = running.io == Io::Pty;
@@ -242,6 +245,19 @@ impl Session {
             .running
             .control
             .kill(ExitReason::KilledBy { by: by.to_owned() });
+    }
+
+    /// What a dialect keeps with the session, where a new server finds it.
+    #[must_use]
+    pub fn note(&self) -> Option<serde_json::Value> {
+        self.0.state.lock().note.clone()
+    }
+
+    /// Keeps something for a dialect: at most a kilobyte as JSON, or a new server does not find it.
+    pub fn set_note(&self, note: serde_json::Value) {
+        let mut state = self.0.state.lock();
+        state.note = Some(note);
+        self.0.save_page_of(&state);
     }
 
     /// Whether somebody is attached.
@@ -378,6 +394,7 @@ impl Inner {
             name: name.as_ref().to_owned(),
             told: state.told,
             pasting: state.paste.is_some(),
+            note: state.note.clone(),
         };
         self.log()
             .put_page(&serde_json::to_vec(&page).unwrap_or_default());

@@ -29,6 +29,7 @@ mod ws;
 
 pub use admit::Admission;
 pub use auto::Silent;
+pub use http::xwterm;
 pub use listen::{Bound, Listening, Protocol, serve};
 pub use metrics::Metrics;
 pub use observer::Observer;
@@ -81,6 +82,8 @@ pub struct Listener {
     pub framed: framed::Settings,
     /// Who hears of raw connections.
     pub observer: Option<Arc<dyn Observer>>,
+    /// What a listener serves that speaks HTTP as xwterm's sample server does; the page and its API without it.
+    pub xwterm: Option<Arc<xwterm::Xwterm>>,
 }
 
 impl Listener {
@@ -101,6 +104,7 @@ impl Listener {
             offered_tls: None,
             framed: framed::Settings::default(),
             observer: None,
+            xwterm: None,
         }
     }
 }

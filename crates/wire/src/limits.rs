@@ -33,6 +33,10 @@ pub(crate) const FIRST_BYTES: Duration = Duration::from_secs(10);
 pub(crate) const INPUT_BYTES: usize = 1024 * 1024;
 /// How long a request with input may take: the body to come, and the program to take it.
 pub(crate) const INPUT: Duration = Duration::from_secs(10);
+/// How long a body of any length may stand still.
+pub(crate) const BODY_STUCK: Duration = Duration::from_secs(30);
+/// How long a program may take none of the input of a client that waits for it.
+pub(crate) const INPUT_STUCK: Duration = Duration::from_secs(60);
 /// How long a screen may take to be drawn.
 pub(crate) const SCREEN: Duration = Duration::from_secs(10);
 /// Seconds after which who was told that something is busy may try again.
@@ -41,6 +45,8 @@ pub(crate) const RETRY_AFTER: u32 = 5;
 pub(crate) const HELLO: Duration = Duration::from_secs(5);
 /// How long a WebSocket without a subprotocol may stay silent before it is taken for one that only listens.
 pub(crate) const UNDECIDED: Duration = Duration::from_millis(500);
+/// How long a client of xwterm's dialect may take to say how large its window is, before its shell is started.
+pub(crate) const FIRST_SIZE: Duration = Duration::from_millis(300);
 /// Between two pings on a WebSocket.
 pub(crate) const PING: Duration = Duration::from_secs(25);
 /// Pings without any sign of life after which a peer is dead.

@@ -6,6 +6,7 @@ mod manual;
 mod messages;
 pub(crate) mod password;
 mod secrets;
+mod xwterm;
 
 use crate::config::file::LogFormat;
 use crate::{echo, framed, logging, serve, server};
@@ -33,6 +34,7 @@ enum Command {
     Connect(messages::ConnectArgs),
     /// Send one length-prefixed message and print the answer
     Request(messages::RequestArgs),
+    Xwterm(xwterm::XwtermArgs),
     Config(config::ConfigArgs),
     #[command(flatten)]
     Client(ClientCommand),
@@ -94,7 +96,7 @@ pub fn run() -> ExitCode {
 
 fn run_command(command: Command) -> anyhow::Result<ExitCode> {
     // It knows from elsewhere what to log.
-    if !matches!(command, Command::Serve(_)) {
+    if !matches!(command, Command::Serve(_) | Command::Xwterm(_)) {
         let level = std::env::var("ANYWIRE_LOG").ok();
         logging::start(LogFormat::Text, level.as_deref());
     }
@@ -102,6 +104,7 @@ fn run_command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::serve(*args),
         Command::Echo(args) => echo::echo(args),
         Command::Framed(args) => framed::framed(args),
+        Command::Xwterm(args) => xwterm::run(args),
         Command::Connect(args) => messages::connect(args),
         Command::Request(args) => messages::request(args),
         Command::Config(args) => config::run(args),

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration beyond single values: what does not go together, is missing, or is dangerous.
 
-use super::file::{Auth, File, Handler, Listener, Service, Tls};
+use super::file::{Auth, Dialect, File, Handler, Listener, Service, Tls};
 use super::read::Step;
 use crate::listener::{At, ListenUrl, Scheme};
 use anywire_model::SessionId;
@@ -207,6 +207,9 @@ fn check_listener(complaints: &mut Complaints, index: &str, listener: &Listener,
             add(key, "at least 1".to_owned());
         }
     }
+    for (key, what) in check_dialect(listener) {
+        add(key, what);
+    }
     if let Some(tls) = &listener.tls {
         if !uses_tls(listener) {
             add(
@@ -241,6 +244,45 @@ fn check_messages(complaints: &mut Complaints, index: &str, listener: &Listener,
         let what = "search answers framed messages: listen on framed://";
         complaints.add(&["listeners", index, "url"], what);
     }
+}
+
+/// What belongs to a dialect, and where it can be spoken.
+fn check_dialect(listener: &Listener) -> Vec<(&'static str, String)> {
+    let mut wrong = Vec::new();
+    if listener.dialect.is_some() && listener.url.scheme != Scheme::Http {
+        wrong.push((
+            "dialect",
+            "a dialect needs http://, https://, ws:// or wss://".into(),
+        ));
+    }
+    let is_new = matches!(listener.session.as_deref(), None | Some("new"));
+    if listener.dialect.is_some() && !is_new {
+        wrong.push((
+            "session",
+            "xwterm's clients get sessions of their own: new".into(),
+        ));
+    }
+    let has_pages = listener.dialect == Some(Dialect::Xwterm);
+    for (key, folder) in [
+        ("docroot", &listener.docroot),
+        ("upload_dir", &listener.upload_dir),
+    ] {
+        let Some(folder) = folder else {
+            continue;
+        };
+        let shown = folder.display();
+        if !has_pages {
+            wrong.push((key, "only a listener with dialect: xwterm has files".into()));
+        } else if !folder.is_absolute() {
+            let what = format!("\"{shown}\" is no whole path: begin with /");
+            wrong.push((key, what));
+        }
+    }
+    if listener.idle.is_some() && !has_pages {
+        let what = "only terminals of a listener with dialect: xwterm are polled";
+        wrong.push(("idle", what.into()));
+    }
+    wrong
 }
 
 /// Clients of `auto` may begin with TLS.

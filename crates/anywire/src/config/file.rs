@@ -190,6 +190,28 @@ pub(crate) struct Listener {
     /// What framed messages may cost
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) messages: Option<Messages>,
+    /// On http: what is spoken there, in place of anywire's own page, API and WebSocket
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dialect: Option<Dialect>,
+    /// With dialect xwterm: the folder of the page's files; without it, there is one small page
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) docroot: Option<PathBuf>,
+    /// With dialect xwterm: where uploads go, uploads in the docroot by default
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) upload_dir: Option<PathBuf>,
+    /// With dialect xwterm: how long a terminal lives that nobody polls, 120s by default
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) idle: Option<Time>,
+}
+
+/// What is spoken on a listener with http, in place of anywire's own page, API and WebSocket
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Dialect {
+    /// The HTTP service of xwterm's sample server, and its WebSocket service beside it
+    Xwterm,
+    /// Its WebSocket service alone
+    XwtermWs,
 }
 
 impl Listener {
@@ -209,6 +231,10 @@ impl Listener {
             linger: None,
             tls: None,
             messages: None,
+            dialect: None,
+            docroot: None,
+            upload_dir: None,
+            idle: None,
         }
     }
 }
@@ -354,6 +380,9 @@ pub(crate) struct Token {
 pub(crate) struct Log {
     /// Lines for people, or objects for machines
     pub(crate) format: LogFormat,
+    /// Nothing is printed on standard output, not even addresses
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) quiet: bool,
     /// error, warn, info, debug, trace, or a filter such as anywire_wire=debug
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) level: Option<String>,

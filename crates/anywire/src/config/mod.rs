@@ -51,7 +51,11 @@ pub(crate) fn load(path: Option<&Path>, overlay: &Overlay) -> Result<File> {
 /// # Errors
 /// When the file or the flags are wrong, or a program, a folder or a certificate is missing.
 pub(crate) fn settle(path: Option<&Path>, overlay: &Overlay) -> Result<Settled> {
-    let settled = settle::settle(load(path, overlay)?);
+    whole(settle::settle(load(path, overlay)?))
+}
+
+/// What runs, unless something is missing.
+fn whole(settled: Settled) -> Result<Settled> {
     let missing: Vec<String> = settle::missing(&settled)
         .into_iter()
         .map(|(service, what)| match service {
@@ -75,6 +79,18 @@ pub(crate) fn preset(file: &File) -> Result<(String, Settled)> {
     let text = show::whole(file)?;
     let file = parse("", &text, &Overlay::default()).map_err(|problems| anyhow!("{problems}"))?;
     Ok((text, settle::settle(file)))
+}
+
+/// The configuration that a preset has made, as if it stood in a file.
+///
+/// # Errors
+/// As [`settle`].
+pub(crate) fn made(file: &File) -> Result<(File, Settled)> {
+    // JSON is YAML.
+    let text = serde_json::to_string(file).context("writing the configuration")?;
+    let file = parse("", &text, &Overlay::default()).map_err(|problems| anyhow!("{problems}"))?;
+    let settled = whole(settle::settle(file.clone()))?;
+    Ok((file, settled))
 }
 
 fn slurp(path: &Path) -> Result<String> {

@@ -3,7 +3,9 @@
 //! Everything is decided: no default is left to the reader. What only the supervisor needs (the programs and their
 //! environment) goes to it as recipes and is not in here.
 
-use super::file::{Compression, Handler, Lag, Limits, Log, SizePolicy, Stderr, Token, User};
+use super::file::{
+    Compression, Dialect, Handler, Lag, Limits, Log, SizePolicy, Stderr, Token, User,
+};
 use super::messages::Messages;
 use super::values::{Cells, Silent, Time};
 use crate::listener::ListenUrl;
@@ -89,6 +91,14 @@ pub(crate) struct Listener {
     pub(crate) silent: Option<Silent>,
     /// How long output flows after a half-close.
     pub(crate) linger: Time,
+    /// What is spoken in place of anywire's own.
+    pub(crate) dialect: Option<Dialect>,
+    /// Where its pages are.
+    pub(crate) docroot: Option<PathBuf>,
+    /// Where uploads go.
+    pub(crate) upload_dir: Option<PathBuf>,
+    /// How long a terminal lives that nobody polls.
+    pub(crate) idle: Time,
     /// Its certificate, if its scheme has TLS; on `auto` always, since clients may begin with TLS there.
     pub(crate) tls: Option<Certificate>,
     /// What framed messages may cost.

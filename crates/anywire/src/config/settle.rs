@@ -22,6 +22,8 @@ pub(crate) const GRACE: Time = Time::secs(5);
 const LINGER: Time = Time::secs(1);
 /// How long output flows after a client's half-close: until the program ends.
 const LISTENER_LINGER: Time = Time::NEVER;
+/// How long a terminal of xwterm's lives that nobody polls.
+const POLLED: Time = Time::secs(120);
 /// The terminal's type.
 const TERM: &str = "xterm-256color";
 /// Where programs are looked for when no `PATH` says it.
@@ -52,6 +54,11 @@ pub(crate) fn fill(file: &mut File) {
         listener.max_connections.get_or_insert(connections);
         listener.max_per_address.get_or_insert(connections);
         listener.linger.get_or_insert(LISTENER_LINGER);
+        if listener.dialect == Some(file::Dialect::Xwterm) {
+            listener.idle.get_or_insert(POLLED);
+            let uploads = listener.docroot.as_ref().map(|root| root.join("uploads"));
+            listener.upload_dir = listener.upload_dir.take().or(uploads);
+        }
         if uses_tls(listener) && listener.tls.is_none() {
             listener.tls = Some(tls.clone().unwrap_or_else(|| own.clone()));
         }
@@ -186,6 +193,10 @@ fn settle_listener(written: file::Listener, default_service: &str) -> Listener {
         max_per_address: written.max_per_address.unwrap_or(usize::MAX),
         silent: written.silent,
         linger: written.linger.unwrap_or(LISTENER_LINGER),
+        dialect: written.dialect,
+        docroot: written.docroot,
+        upload_dir: written.upload_dir,
+        idle: written.idle.unwrap_or(POLLED),
         tls: written.tls.map(certificate),
         messages: written.messages.unwrap_or_default(),
         url: written.url,
@@ -218,6 +229,9 @@ pub(crate) fn missing(settled: &Settled) -> Vec<(Option<&str>, String)> {
         }
     }
     for listener in &settled.config.listeners {
+        if let Some(docroot) = listener.docroot.as_ref().filter(|root| !root.is_dir()) {
+            missing.push((None, format!("{} is no folder", docroot.display())));
+        }
         if let Some(Certificate::Files { cert, key }) = &listener.tls {
             for path in [cert, key] {
                 if let Err(error) = std::fs::File::open(path) {

@@ -3,3 +3,4 @@
 
 pub mod native;
 pub mod tty;
+pub mod xwterm;

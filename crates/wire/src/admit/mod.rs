@@ -151,6 +151,8 @@ pub(crate) struct Way {
     pub(crate) local: bool,
     /// Whether the listener asks for credentials.
     pub(crate) auth: bool,
+    /// Another port of the same host whose pages are ours too.
+    pub(crate) pages: Option<u16>,
 }
 
 impl Way {
@@ -161,7 +163,13 @@ impl Way {
             tls: socket.is_tls(),
             local: !peer.is_remote() && socket.is_on_loopback(),
             auth,
+            pages: None,
         }
+    }
+
+    /// The same where pages of this port of the host are ours too.
+    pub(crate) fn with_pages(self, pages: Option<u16>) -> Self {
+        Self { pages, ..self }
     }
 }
 
@@ -280,7 +288,9 @@ impl Admission {
         let rules = self.rules();
         let host = origin::host(request, &rules.hosts).ok_or(Refusal::Host)?;
         let own = Own { host, tls: way.tls };
-        let from_page = origin::judge(headers, own, &rules.origins, need != Need::Nothing)
+        let neighbour = way.pages.map(|port| own.at_port(port));
+        let further = rules.origins.iter().chain(&neighbour);
+        let from_page = origin::judge(headers, own, further, need != Need::Nothing)
             .map_err(|_| Refusal::Origin)?;
         if need == Need::Nothing {
             return Ok(None);

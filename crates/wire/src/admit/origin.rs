@@ -44,16 +44,15 @@ pub(super) fn host<'a>(request: &'a Parts, hosts: &[String]) -> Option<&'a str> 
 /// Whether a page of ours is known to have sent this; an error if another one did. A link from another site may lead
 /// to the page itself, so what the browser says about the sender's site (`Sec-Fetch-Site`) only counts if `strict`.
 /// Pages of the `further` origins are ours too.
-pub(super) fn judge(
+pub(super) fn judge<'a>(
     headers: &HeaderMap,
     own: Own<'_>,
-    further: &[String],
+    mut further: impl Iterator<Item = &'a String>,
     strict: bool,
 ) -> Result<bool, Foreign> {
     let origin = single(headers, ORIGIN)?;
-    let is_further =
-        |origin| origin != "null" && further.iter().any(|known| known.as_str() == origin);
-    if origin.is_some_and(is_further) {
+    let mut is_further = |origin: &str| origin != "null" && further.any(|known| known == origin);
+    if origin.is_some_and(&mut is_further) {
         return Ok(true);
     }
     let site = headers
@@ -77,6 +76,21 @@ pub(super) struct Own<'a> {
 }
 
 impl Own<'_> {
+    /// The origin of pages at another port of the same host, as a browser writes it.
+    pub(super) fn at_port(self, port: u16) -> String {
+        let name = match self.host.rsplit_once(':') {
+            Some((name, end)) if end.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => self.host,
+        };
+        let name = name.to_ascii_lowercase();
+        match (self.tls, port) {
+            (false, 80) => format!("http://{name}"),
+            (true, 443) => format!("https://{name}"),
+            (false, port) => format!("http://{name}:{port}"),
+            (true, port) => format!("https://{name}:{port}"),
+        }
+    }
+
     fn is(self, origin: &str) -> bool {
         let scheme = if self.tls { "https://" } else { "http://" };
         origin

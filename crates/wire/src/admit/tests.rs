@@ -61,6 +61,7 @@ fn judge_from(door: &Door, peer: &str, need: Need, headers: &[(&str, &str)]) -> 
         tls: door.tls,
         local: !peer.is_remote(),
         auth: door.auth,
+        pages: None,
     };
     run(door.request(&parts(headers), way, need))
 }
@@ -216,6 +217,7 @@ fn the_kernel_vouches_for_local_users_but_not_for_pages() {
         tls: false,
         local: true,
         auth: true,
+        pages: None,
     };
     let local = |headers| run(closed.request(&parts(headers), way, Need::Principal));
     let who = local(&[]).unwrap().unwrap();

@@ -29,7 +29,7 @@ impl Auto {
     fn open<'a>(&self, input: &'a [u8]) -> Open<'a> {
         Open {
             dialect: Some(Box::new(self.raw())),
-            input,
+            input: input.into(),
             ..Open::default()
         }
     }

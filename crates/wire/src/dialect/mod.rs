@@ -7,18 +7,21 @@ mod frames;
 mod native;
 mod raw;
 mod tty;
+mod xwterm;
 
 pub(crate) use auto::Auto;
 pub(crate) use frames::{Frames, Wrap};
 pub(crate) use native::Native;
 pub(crate) use raw::Raw;
 pub(crate) use tty::Tty;
+pub(crate) use xwterm::Xwterm;
 
 use crate::metrics::Wire;
 use anywire_codec::dialect::native::ErrorCode;
 use anywire_codec::text::Text;
 use anywire_model::{CloseReason, Intent, Offset, Role, Size, Stream};
 use anywire_session::{Attachment, Lag, Refused};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// A whole message from the client. A wire without messages delivers what it read as binary.
@@ -43,6 +46,11 @@ pub(crate) enum Request<'a> {
     Open(Box<Open<'a>>),
     /// For the session.
     Intent(Intent<'a>),
+    /// For the session: a size, and then input.
+    Typed {
+        size: Option<Size>,
+        input: Cow<'a, [u8]>,
+    },
     /// Answer with [`Event::Pong`].
     Ping(u64),
     /// Nothing, but [`Dialect::allowance`] may have changed.
@@ -70,7 +78,7 @@ pub(crate) struct Open<'a> {
     /// The dialect that speaks from now on, if another one.
     pub(crate) dialect: Option<Box<dyn Dialect>>,
     /// Input that came in the same message.
-    pub(crate) input: &'a [u8],
+    pub(crate) input: Cow<'a, [u8]>,
 }
 
 /// What a client did wrong, or what could not be done for it.
@@ -157,6 +165,15 @@ pub(crate) trait Dialect: Send + Sync {
 
     /// Fills the prefix of `len` output bytes that start at `offset`.
     fn fill_prefix(&mut self, _prefix: &mut [u8], _stream: Stream, _offset: Offset, _len: usize) {}
+
+    /// Whether output is another one's words, and not the program's bytes behind a prefix: then it goes through
+    /// [`Dialect::output`].
+    fn translates(&self) -> bool {
+        false
+    }
+
+    /// Tells the client output, where [`Dialect::translates`].
+    fn output(&mut self, _bytes: &[u8], _out: &mut Frames<'_>) {}
 
     /// Tells the client.
     fn event(&mut self, event: Event<'_>, out: &mut Frames<'_>);

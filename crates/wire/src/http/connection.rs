@@ -69,7 +69,13 @@ pub(super) async fn serve(
     shutdown: CancellationToken,
 ) -> Option<Behind> {
     let context = server.context.clone();
-    let connection = Connection::new(Way::of(&socket, peer, context.listener.auth));
+    let pages = context
+        .listener
+        .xwterm
+        .as_ref()
+        .and_then(|own| own.page_port);
+    let way = Way::of(&socket, peer, context.listener.auth).with_pages(pages);
+    let connection = Connection::new(way);
     let stream = Stream::new(socket, head);
     requests(stream, &connection, server, shutdown).await;
     let upgrade = connection.upgrade.lock().take()?;

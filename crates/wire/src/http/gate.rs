@@ -34,6 +34,16 @@ pub(super) async fn gate(
 }
 
 async fn admit(context: &Context, request: Request<Body>) -> Result<Request<Body>, Problem> {
+    let need = need(request.method(), request.uri().path(), request.headers());
+    judge(context, request, need).await
+}
+
+/// Judges a request that needs this.
+pub(super) async fn judge(
+    context: &Context,
+    request: Request<Body>,
+    need: Need,
+) -> Result<Request<Body>, Problem> {
     let (mut parts, body) = request.into_parts();
     let Some(connection) = parts.extensions.get::<Connection>() else {
         return Err(Problem::new(
@@ -41,7 +51,6 @@ async fn admit(context: &Context, request: Request<Body>) -> Result<Request<Body
             "a request without a connection",
         ));
     };
-    let need = need(&parts.method, parts.uri.path(), &parts.headers);
     let judged = context.admission.request(&parts, connection.way, need);
     let judged = judged.await;
     if !matches!(judged, Ok(None)) {

@@ -11,6 +11,7 @@ mod page;
 mod problem;
 mod routes;
 mod stream;
+pub mod xwterm;
 
 pub(crate) use connection::{Connection, Speech, Upgrade};
 pub(crate) use problem::Problem;
@@ -33,7 +34,10 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(context: Arc<Context>) -> Self {
         Self {
-            router: routes::router(context.clone()),
+            router: match &context.listener.xwterm {
+                None => routes::router(context.clone()),
+                Some(_) => xwterm::router(context.clone()),
+            },
             context,
         }
     }

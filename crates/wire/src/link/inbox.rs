@@ -118,6 +118,13 @@ impl Talk {
     ) -> Result<(), End> {
         match self.dialect.message(message).map_err(End::Fault)? {
             Request::Intent(intent) => self.intent(attachment, intent, out)?,
+            Request::Typed { size, input } => {
+                if let Some(size) = size {
+                    self.intent(attachment, Intent::Resize(size), out)?;
+                }
+                let (offset, bytes) = (None, &*input);
+                self.intent(attachment, Intent::Input { offset, bytes }, out)?;
+            }
             Request::Ping(id) => self.dialect.event(Event::Pong(id), out),
             Request::Complain(fault) => self.dialect.event(Event::Fault(&fault), out),
             Request::Noted => {}
@@ -341,9 +348,9 @@ impl Link {
                 Item::Message(message) => {
                     match self.talk.dialect.message(message).map_err(End::Fault)? {
                         Request::Open(open) => {
-                            self.talk.keep_input(open.input);
+                            self.talk.keep_input(&open.input);
                             opened = Some(Open {
-                                input: &[],
+                                input: Default::default(),
                                 ..*open
                             });
                         }

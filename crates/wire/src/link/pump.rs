@@ -238,6 +238,12 @@ impl Link {
                 }
                 return Ok(true);
             }
+            if dialect.translates() {
+                let bytes = out.split_off(from);
+                out.truncate(start);
+                dialect.output(&bytes, &mut Frames { wrap, out });
+                return Ok(true);
+            }
             dialect.fill_prefix(&mut out[from..from + prefix], stream, offset, len);
             wrap.finish(start, out);
             self.framing.translate(out, from);

@@ -25,6 +25,8 @@ pub enum Wire {
     Tcp,
     /// Telnet.
     Telnet,
+    /// xwterm's dialect, over WebSocket or polled.
+    Xwterm,
     /// Messages with a length in front.
     Framed,
     /// The body of an HTTP response.
@@ -36,12 +38,13 @@ pub enum Wire {
 
 impl Wire {
     /// Every wire.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Native,
         Self::Tty,
         Self::WebSocket,
         Self::Tcp,
         Self::Telnet,
+        Self::Xwterm,
         Self::Framed,
         Self::Rest,
         Self::Other,
@@ -56,6 +59,7 @@ impl Wire {
             Self::WebSocket => "websocket",
             Self::Tcp => "tcp",
             Self::Telnet => "telnet",
+            Self::Xwterm => "xwterm",
             Self::Framed => "framed",
             Self::Rest => "rest",
             Self::Other => "other",

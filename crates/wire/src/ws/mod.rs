@@ -37,23 +37,43 @@ pub(crate) async fn upgrade(
     Extension(connection): Extension<Connection>,
     Extension(principal): Extension<Principal>,
     Query(address): Query<Address>,
-    mut request: Request<Body>,
+    request: Request<Body>,
 ) -> Result<Response, Problem> {
-    let accept = check(request.headers())?;
+    check(request.headers())?;
     if let Some(key) = &address.session
         && context.registry.find(key).is_none()
     {
         let detail = "no session has that id or name";
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     }
-    let (protocol, speech) = choose(request.headers(), address.binary == Some(1));
+    let speaks = choose(request.headers(), address.binary == Some(1));
+    switch(
+        &context,
+        &connection,
+        principal,
+        address.session,
+        speaks,
+        request,
+    )
+}
+
+/// Answers a handshake and leaves the upgrade for the connection's own task.
+pub(crate) fn switch(
+    context: &Context,
+    connection: &Connection,
+    principal: Principal,
+    session: Option<String>,
+    (protocol, speech): (Option<&'static str>, Speech),
+    mut request: Request<Body>,
+) -> Result<Response, Problem> {
+    let accept = check(request.headers())?;
     let is_framed = matches!(speech, Speech::Framed);
-    let deflate = !is_framed && deflates(&context, &connection, request.headers());
+    let deflate = !is_framed && deflates(context, connection, request.headers());
     connection.upgrade(Upgrade {
         on: hyper::upgrade::on(&mut request),
         speech,
         principal,
-        session: address.session,
+        session,
         deflate,
     });
     let mut response = Response::new(Body::empty());
@@ -71,6 +91,11 @@ pub(crate) async fn upgrade(
         headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     Ok(response)
+}
+
+/// Whether a client wants to speak WebSocket.
+pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
+    has_token(headers, &UPGRADE, "websocket")
 }
 
 /// Whether this is a handshake that we understand; returns the proof of it.

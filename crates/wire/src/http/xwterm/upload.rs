@@ -1,0 +1,117 @@
+//! Uploads: a body becomes a file beneath their folder, under its name when it is whole and not before.
+
+use super::answer::said;
+use super::files::{name, open_beneath, open_root};
+use super::input::next;
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use data_encoding::HEXLOWER;
+use http::StatusCode;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use tokio::task::spawn_blocking;
+
+/// The log says how far a large upload is at each of these.
+const PROGRESS: u64 = 64 * 1024 * 1024;
+
+/// `PUT /name`
+pub(super) async fn put(folder: Option<&Path>, path: &str, body: Body) -> Response {
+    let Some(folder) = folder.filter(|folder| folder.is_dir()) else {
+        return said(StatusCode::INTERNAL_SERVER_ERROR, "Bad request");
+    };
+    match store(folder, path, body).await {
+        Ok(bytes) => {
+            tracing::info!(file = ?path, bytes, "uploaded");
+            said(StatusCode::OK, "")
+        }
+        Err(error) => {
+            tracing::warn!(file = ?path, %error, "the upload failed");
+            said(StatusCode::INTERNAL_SERVER_ERROR, "Error uploading file")
+        }
+    }
+}
+
+async fn store(folder: &Path, path: &str, mut body: Body) -> io::Result<u64> {
+    let name = name(path).filter(|_| path != "/");
+    let name = name.ok_or_else(|| io::Error::other("this is no name of a file"))?;
+    let folder = folder.to_owned();
+    let mut part = blocking(move || Part::create(&folder, &name)).await?;
+    let (mut written, mut told) = (0, PROGRESS);
+    loop {
+        let bytes = match next(&mut body).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => break,
+            Err(_) => return Err(io::Error::other("the client went away")),
+        };
+        written += bytes.len() as u64;
+        part = blocking(move || part.write(&bytes)).await?;
+        if written >= told {
+            told += PROGRESS;
+            tracing::info!(file = ?path, bytes = written, "uploading");
+        }
+    }
+    blocking(move || part.finish()).await?;
+    Ok(written)
+}
+
+async fn blocking<T: Send + 'static>(
+    what: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    spawn_blocking(what).await.map_err(io::Error::other)?
+}
+
+/// A file that is not whole yet, under a name of its own; it is gone when this is dropped.
+struct Part {
+    folder: OwnedFd,
+    file: File,
+    own: String,
+    name: String,
+    finished: bool,
+}
+
+impl Part {
+    fn create(folder: &Path, name: &str) -> io::Result<Self> {
+        let root = open_root(folder)?;
+        let (folder, name) = match name.rsplit_once('/') {
+            Some((inside, name)) => {
+                let flags = OFlags::PATH | OFlags::DIRECTORY;
+                (open_beneath(&root, inside, flags)?, name)
+            }
+            None => (root, name),
+        };
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
+        let own = format!(".anywire-upload-{}", HEXLOWER.encode(&random));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&folder, &own, flags, Mode::from_raw_mode(0o644))?;
+        Ok(Self {
+            folder,
+            file: file.into(),
+            own,
+            name: name.to_owned(),
+            finished: false,
+        })
+    }
+
+    fn write(mut self, bytes: &Bytes) -> io::Result<Self> {
+        self.file.write_all(bytes)?;
+        Ok(self)
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        rustix::fs::renameat(&self.folder, &self.own, &self.folder, &self.name)?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.finished {
+            let _ = rustix::fs::unlinkat(&self.folder, &self.own, AtFlags::empty());
+        }
+    }
+}
