@@ -377,7 +377,8 @@ fn is_final(error: &LinkError) -> bool {
 fn is_broken(error: &LinkError) -> bool {
     match error {
         LinkError::Ws(WsError::Http(HttpError::Http(error))) => {
-            let io = std::error::Error::source(error).is_some_and(|it| it.is::<std::io::Error>());
+            let io = std::error::Error::source(error)
+                .is_some_and(<dyn std::error::Error + 'static>::is::<std::io::Error>);
             io || error.is_incomplete_message() || error.is_canceled() || error.is_closed()
         }
         LinkError::Ws(WsError::Io(_)) => true,
