@@ -1,12 +1,15 @@
 //! The command line against the real binary: each command, over the UNIX socket and over a URL, and what it says when
 //! something is not there.
 
-use anywire_testkit::{Attach, Config, NativeClient, Server, flood, wait_until};
+use anywire_testkit::{Attach, Config, DEADLINE, NativeClient, Server, flood, wait_until};
 use serde_json::Value;
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use tokio::io::{AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{UnixListener, UnixStream};
 
 fn config() -> Config {
     Config::new(env!("CARGO_BIN_EXE_anywire"))
@@ -173,6 +176,8 @@ async fn an_attached_command_survives_the_server() {
     for _ in 0..3 {
         stdin.write_all(&[b'x'; 700]).expect("input");
         lines += 700;
+        // What is just being given to the program when the server dies is given at most once.
+        until_lines(&out, lines).await;
         let old = server.kill_server().await;
         stdin.write_all(&[b'y'; 300]).expect("input");
         lines += 300;
@@ -187,6 +192,53 @@ async fn an_attached_command_survives_the_server() {
         whole == flood::bytes(0, lines * flood::LINE),
         "{} bytes",
         whole.len()
+    );
+    server.stop().await;
+}
+
+/// A server that dies between a connection and its welcome.
+#[tokio::test]
+async fn attach_tries_again_when_its_first_connection_breaks() {
+    let server = config().pipe().command(["cat"]).start();
+    let sockets = std::fs::read_dir(server.runtime_dir()).expect("a folder");
+    let behind = sockets
+        .map(|entry| entry.expect("an entry").path())
+        .find(|path| path.extension().is_some_and(|end| end == "sock"))
+        .expect("the server's socket");
+    let dir = server.dir().join("between");
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&dir)
+        .expect("a folder");
+    let between = UnixListener::bind(dir.join("7681.sock")).expect("a socket");
+    let relay = async {
+        let (first, _) = between.accept().await.expect("a client");
+        drop(first);
+        let (mut client, _) = between.accept().await.expect("the client again");
+        let mut server = UnixStream::connect(behind).await.expect("the server");
+        let _ = copy_bidirectional(&mut client, &mut server).await;
+    };
+    let mut attached = tokio::process::Command::new(env!("CARGO_BIN_EXE_anywire"))
+        .arg("attach")
+        .env("ANYWIRE_RUNTIME_DIR", &dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("it runs");
+    let mut stdin = attached.stdin.take().expect("a pipe");
+    stdin.write_all(b"once").await.expect("input");
+    drop(stdin);
+    let (output, ()) = tokio::time::timeout(DEADLINE, async {
+        tokio::join!(attached.wait_with_output(), relay)
+    })
+    .await
+    .expect("both end");
+    let output = output.expect("its output");
+    assert_eq!(
+        (output.status.code(), &*output.stdout),
+        (Some(0), &b"once"[..])
     );
     server.stop().await;
 }

@@ -6,11 +6,12 @@
 #[path = "framed/kit.rs"]
 mod kit;
 
-use anywire_testkit::Serving;
+use anywire_testkit::{Config, Serving};
 use kit::{BINARY, RING, cli, json_message, message, text};
 use serde_json::{Value, json};
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, Stdio};
 
 #[test]
 fn wrong_usage_exits_2_and_other_machines_are_not_served_by_accident() {
@@ -273,4 +274,138 @@ fn the_ladder_s_clients_and_servers() {
     echo.see("a line of the log", |line| {
         line.starts_with("echoing 6 bytes to ") && line.ends_with(": \"shown\\x1b\"")
     });
+}
+
+#[test]
+fn messages_go_through_websockets() {
+    let echo = Serving::start(BINARY, &["echo", "-l", "ws://127.0.0.1:0"], &[], 1);
+    let url = echo.urls[0].replace("http://", "ws://");
+    let done = cli(&["connect", &url, "-n", "20", "--count", "50", "--json"]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    let figures: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(figures["messages_received"], 2000);
+    let done = cli(&["request", &url, "echo", "this", "--json"]);
+    assert!(
+        text(&done.stdout).contains("this"),
+        "{}",
+        text(&done.stdout)
+    );
+
+    // Sessions, with the password before the upgrade.
+    let server = Config::new(BINARY).with_auth().command(["cat"]).start();
+    let url = format!("ws://{}", server.address("http"));
+    let list = ["request", &url, "list", "", "--json"];
+    let done = cli(&list);
+    assert_eq!(done.status.code(), Some(3), "{}", text(&done.stdout));
+    assert!(text(&done.stderr).contains("401"), "{}", text(&done.stderr));
+    let mut command = Command::new(BINARY);
+    let code = server.code().unwrap();
+    let done = command
+        .args(list)
+        .env("ANYWIRE_PASSWORD", code)
+        .output()
+        .unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    assert!(
+        text(&done.stdout).contains("\"sessions\": []"),
+        "{}",
+        text(&done.stdout)
+    );
+}
+
+/// A script of the original's behaviour; ends with this.
+struct Original(std::process::Child, String);
+
+impl Original {
+    const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../e2e/framed/original.py");
+
+    fn command(arguments: &[&str]) -> Command {
+        let mut command = Command::new("python3");
+        command
+            .arg(Self::SCRIPT)
+            .args(arguments)
+            .env("PYTHONIOENCODING", "utf-8");
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// A server, and the port that it says.
+    fn serve(name: &str) -> Self {
+        let mut child = Self::command(&[name])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        let out = child.stdout.as_mut().unwrap();
+        BufReader::new(out).read_line(&mut port).unwrap();
+        Self(child, port.trim().to_owned())
+    }
+
+    fn run(arguments: &[&str]) -> Vec<String> {
+        let output = Self::command(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        text(&output.stdout).lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Original {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn python_s_clients_and_servers_are_understood_and_understand() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("there is no python3: the same is tested above with servers in Rust");
+        return;
+    }
+    // Its clients at our servers.
+    let ours = Serving::start(BINARY, &["framed", "-P", "0"], &[], 1);
+    let port = ours.at().port().to_string();
+    for (action, value, kind, result) in [
+        (
+            "search",
+            "morpheus",
+            "text/json",
+            "Follow the white rabbit. 🐰",
+        ),
+        ("search", "🐶", "text/json", "🐾 Playing ball! 🏐"),
+        ("search", "nothing", "text/json", "No match for 'nothing'."),
+        (
+            "double",
+            "0123456789",
+            "binary/custom-server-binary-type",
+            "b'First 10 bytes of request: double0123'",
+        ),
+    ] {
+        let said = Original::run(&["app-client", &port, action, value]);
+        assert_eq!(said, [kind, result, "closed"]);
+    }
+    let echo = Serving::start(BINARY, &["echo", "-l", "tcp://127.0.0.1:0"], &[], 1);
+    let port = echo.at().port().to_string();
+    assert_eq!(Original::run(&["echo-client", &port]), ["Hello, world"]);
+
+    // Our clients at its servers.
+    let app = Original::serve("app-server");
+    let url = format!("framed://127.0.0.1:{}", app.1);
+    for (action, value, code, result) in [
+        ("search", "ring", 0, "Misty Mountains"),
+        ("search", "x", 0, "No match for 'x'."),
+        ("binary", "😃", 0, "First 10 bytes of request: binary😃"),
+    ] {
+        let done = cli(&["request", &url, action, value]);
+        assert_eq!(done.status.code(), Some(code), "{}", text(&done.stderr));
+        assert!(
+            text(&done.stdout).contains(result),
+            "{}",
+            text(&done.stdout)
+        );
+    }
+    let done = cli(&["request", &url, "double", "x", "--json"]);
+    assert_eq!(done.status.code(), Some(1), "{}", text(&done.stdout));
+    let multi = Original::serve("multiconn-server");
+    let done = cli(&["connect", "127.0.0.1", &multi.1, "5"]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stdout));
 }

@@ -19,6 +19,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// A restarted server is back within a second; after this long it is not coming.
 const COME_BACK: Duration = Duration::from_secs(30);
+/// The same for a server that nothing was heard of yet: it may be no server of ours.
+const COME_AT_ALL: Duration = Duration::from_secs(5);
 /// Between two attempts to come back.
 const RETRY: Duration = Duration::from_millis(100);
 /// Bytes that may wait in the link before more input is put there.
@@ -145,6 +147,14 @@ impl Attach {
                 let wanted = self.progress.session().unwrap_or_default().to_owned();
                 return Err(self.server.unknown(&wanted).await);
             }
+            // It was restarted just now. Nothing was sent that would be sent twice.
+            Err(error) if is_broken(&error) => {
+                match self.come_back(error.to_string(), COME_AT_ALL).await? {
+                    Ok(link) => link,
+                    Err(End::Lost(_)) => return Err(failure(error)),
+                    Err(end) => return Ok(end),
+                }
+            }
             Err(error) => return Err(failure(error)),
         };
         loop {
@@ -153,7 +163,7 @@ impl Attach {
                 end => return Ok(end),
             };
             drop(link);
-            link = match self.come_back(lost).await? {
+            link = match self.come_back(lost, COME_BACK).await? {
                 Ok(link) => link,
                 Err(end) => return Ok(end),
             };
@@ -193,8 +203,12 @@ impl Attach {
     }
 
     /// Tries until the server answers, the user detaches, or it has taken too long.
-    async fn come_back(&mut self, why: String) -> Result<Result<Link<Wire>, End>> {
-        let deadline = Instant::now() + COME_BACK;
+    async fn come_back(
+        &mut self,
+        why: String,
+        patience: Duration,
+    ) -> Result<Result<Link<Wire>, End>> {
+        let deadline = Instant::now() + patience;
         let mut last = why;
         while Instant::now() < deadline {
             if let Some(stream) = self.server.try_connect().await? {
@@ -356,6 +370,20 @@ fn is_final(error: &LinkError) -> bool {
         LinkError::Ws(WsError::Http(_) | WsError::Io(_)) | LinkError::NoWelcome => false,
         LinkError::Closed { code, .. } => !may_come_back(*code),
         _ => true,
+    }
+}
+
+/// Whether the connection ended before a first welcome in a way that a server's death has.
+fn is_broken(error: &LinkError) -> bool {
+    match error {
+        LinkError::Ws(WsError::Http(HttpError::Http(error))) => {
+            let io = std::error::Error::source(error)
+                .is_some_and(<dyn std::error::Error + 'static>::is::<std::io::Error>);
+            io || error.is_incomplete_message() || error.is_canceled() || error.is_closed()
+        }
+        LinkError::Ws(WsError::Io(_)) => true,
+        LinkError::Closed { code, .. } => may_come_back(*code),
+        _ => false,
     }
 }
 

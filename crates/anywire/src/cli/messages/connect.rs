@@ -31,7 +31,7 @@ const PROGRESS: Duration = Duration::from_millis(250);
     after_help = "Exit code: 0 if every byte came back, 1 if not, 2 for wrong usage."
 )]
 pub(crate) struct ConnectArgs {
-    /// An echo: framed://HOST:PORT, tcp://HOST:PORT, framed+unix:///PATH or tcp+unix:///PATH; or a host
+    /// An echo: framed://HOST:PORT, ws://HOST:PORT (framed), tcp://HOST:PORT, framed+unix:///PATH or tcp+unix:///PATH; or a host
     #[arg(value_name = "URL|HOST")]
     target: String,
     /// The port of the host: then a line is printed for each start, send, receive and close

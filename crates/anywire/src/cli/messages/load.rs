@@ -148,7 +148,7 @@ impl Load {
             let _door = plan.doors.acquire().await;
             let password = plan.password.as_deref();
             match plan.url.protocol {
-                Protocol::Raw => talk::open(&plan.url).await?,
+                Protocol::Raw => talk::open(&plan.url, None).await?,
                 Protocol::Framed => Talk::open(&plan.url, password, talk::CONNECT)
                     .await?
                     .into_stream(),

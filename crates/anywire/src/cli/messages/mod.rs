@@ -10,6 +10,7 @@ mod report;
 mod request;
 mod talk;
 mod url;
+mod websocket;
 
 pub(super) use connect::{ConnectArgs, connect};
 pub(super) use request::{RequestArgs, request};

@@ -24,7 +24,7 @@ const MAX_FILE: u64 = 64 << 20;
     or no answer in time."
 )]
 pub(crate) struct RequestArgs {
-    /// The server: framed://HOST:PORT or framed+unix:///PATH
+    /// The server: framed://HOST:PORT, ws://HOST:PORT or framed+unix:///PATH
     url: Url,
     /// The action: `search` goes as JSON, any other as bytes, action and value in a row
     #[arg(required_unless_present = "binary")]
@@ -51,7 +51,10 @@ pub(crate) struct RequestArgs {
 /// Runs `request`.
 pub(crate) fn request(args: RequestArgs) -> Result<ExitCode> {
     if args.url.protocol != Protocol::Framed {
-        return Ok(fail(USAGE, &"requests go to framed://HOST:PORT"));
+        return Ok(fail(
+            USAGE,
+            &"requests go to framed://HOST:PORT or ws://HOST:PORT",
+        ));
     }
     let prepared = message(&args).and_then(|message| {
         let password = args.password.resolve("Password: ")?;

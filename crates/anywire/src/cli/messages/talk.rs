@@ -1,6 +1,7 @@
 //! One connection: requests out, answers in.
 
 use super::url::{Place, Url};
+use super::websocket;
 use anywire_codec::framed::{Error, Header, Id, Limits, MAX_HEADER, Next, Reader, Reply};
 use serde_json::{Value, json};
 use std::io;
@@ -45,8 +46,8 @@ pub(super) enum TalkError {
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Opens a connection.
-pub(super) async fn open(url: &Url) -> Result<Box<dyn Stream>, TalkError> {
+/// Opens a connection. The password is for who asks for it before there are messages.
+pub(super) async fn open(url: &Url, password: Option<&str>) -> Result<Box<dyn Stream>, TalkError> {
     let connecting = async {
         Ok::<Box<dyn Stream>, io::Error>(match &url.place {
             Place::Net(address) => {
@@ -55,6 +56,11 @@ pub(super) async fn open(url: &Url) -> Result<Box<dyn Stream>, TalkError> {
                 Box::new(stream)
             }
             Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            Place::WebSocket(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Box::new(websocket::upgrade(stream, address, password).await?)
+            }
         })
     };
     match timeout(CONNECT, connecting).await {
@@ -96,12 +102,14 @@ impl Talk {
         patience: Duration,
     ) -> Result<Self, TalkError> {
         let mut talk = Self {
-            stream: open(url).await?,
+            stream: open(url, password).await?,
             buffer: Vec::new(),
             reader: Reader::new(LIMITS),
             patience,
         };
-        if let Some(password) = password {
+        if let Some(password) = password
+            && !matches!(url.place, Place::WebSocket(_))
+        {
             talk.authenticate(password).await?;
         }
         Ok(talk)

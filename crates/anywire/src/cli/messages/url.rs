@@ -27,16 +27,25 @@ pub(super) enum Place {
     Net(String),
     /// A UNIX socket.
     Unix(PathBuf),
+    /// HOST:PORT of a WebSocket.
+    WebSocket(String),
 }
 
 impl FromStr for Url {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
-        let forms = "framed://HOST:PORT, tcp://HOST:PORT, framed+unix:///PATH or tcp+unix:///PATH";
+        let forms = "framed://HOST:PORT, ws://HOST:PORT, tcp://HOST:PORT, framed+unix:///PATH or tcp+unix:///PATH";
         let Some((scheme, rest)) = url.split_once("://") else {
             return Err(format!("write the server as {forms}"));
         };
+        if scheme == "ws" {
+            let rest = rest.trim_end_matches('/').trim_end_matches("/ws");
+            return Ok(Self {
+                protocol: Protocol::Framed,
+                place: Place::WebSocket(address(rest)?),
+            });
+        }
         let (protocol, carrier) = match scheme.split_once('+') {
             Some((protocol, carrier)) => (protocol, Some(carrier)),
             None => (scheme, None),
@@ -84,7 +93,7 @@ impl Url {
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Net(address) => f.write_str(address),
+            Place::Net(address) | Place::WebSocket(address) => f.write_str(address),
             Place::Unix(path) => write!(f, "{}", path.display()),
         }
     }
@@ -101,6 +110,9 @@ mod tests {
         assert_eq!(url.to_string(), "localhost:2021");
         let url: Url = "tcp+unix:///run/echo".parse().unwrap();
         assert_eq!(url.place, Place::Unix("/run/echo".into()));
+        let url: Url = "ws://localhost:7681/ws".parse().unwrap();
+        let place = Place::WebSocket("localhost:7681".to_owned());
+        assert_eq!((url.protocol, url.place), (Protocol::Framed, place));
         assert_eq!(Url::raw("::1", 7).to_string(), "[::1]:7");
         for bad in [
             "localhost:2021",
