@@ -11,6 +11,7 @@ mod pty;
 mod server;
 mod tcp;
 mod wait;
+pub mod xwterm;
 
 pub use native::{Attach, Exit, NativeClient};
 pub use pty::Pty;
