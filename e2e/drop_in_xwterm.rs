@@ -9,6 +9,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_anywire");
+/// Before its prompt the shell asks for brackets around what is pasted.
+const PROMPT: &str = "\u{1b}[?2004h";
 
 /// A server of the preset on free ports, with these arguments more.
 fn config(arguments: &[&str]) -> Config {
@@ -16,7 +18,7 @@ fn config(arguments: &[&str]) -> Config {
     Config::new(BINARY)
         .preset(&[&own[..], arguments].concat(), 2)
         .with("example/index.html", "<title>home</title>")
-        .variable("PS1", "$ ")
+        .variable("TERM", "xterm-256color")
         .variable("HOME", "/nonexistent")
 }
 
@@ -58,7 +60,7 @@ async fn until_row(server: &Server, id: &str, what: &str, good: impl Fn(Option<&
 async fn a_terminal_is_polled_and_typed_into() {
     let server = start();
     let mut page = Poller::open(&server, "1a1fbaf51bf00000", "25x80").await;
-    page.see("$ ").await;
+    page.see(PROMPT).await;
     page.send("stty size; echo =$0=$TERM=\r").await;
     page.see("25 80").await;
     page.see("=bash=").await;
@@ -118,9 +120,9 @@ async fn sizes_are_lines_first_and_bad_ones_are_ignored() {
     for lines in 30..60 {
         page.ask(&format!("size={lines}x101")).await;
     }
-    page.send("until [ \"$(stty size)\" = '59 101' ]; do sleep 0.01; done; echo do\"\"ne\r")
+    page.send("until [ \"$(stty size)\" = '59 101' ]; do sleep 0.01; done; echo la\"\"st\r")
         .await;
-    page.see("done").await;
+    page.see("last").await;
     page.send(r#"{"size":"11x77","text":"stty size\r"}"#).await;
     page.send("until [ \"$(stty size)\" = '11 77' ]; do sleep 0.01; done; echo pos\"\"ted\r")
         .await;
@@ -150,7 +152,7 @@ async fn a_websocket_has_a_shell_on_both_ports() {
     }
     // One that says nothing has its shell all the same.
     let mut page = Socket::connect(ws(&server), "/", None).await.unwrap();
-    page.see("$ ").await;
+    page.see(PROMPT).await;
     page.keys("stty size\r").await;
     page.see("40 120").await;
     let answer = request(ws(&server), "GET", "/", &[], b"").await;
@@ -166,7 +168,8 @@ async fn what_is_no_envelope_is_typed() {
     let mut page = Socket::open(ws(&server), "40x200").await;
     page.keys("stty -echo; PS1=; echo rea\"\"dy\r").await;
     page.see("ready").await;
-    page.keys("cat -v\r").await;
+    page.keys("echo g\"\"o; cat -v\r").await;
+    page.see("go\r\n").await;
     for typed in [
         "{}",
         "[]",
@@ -193,7 +196,8 @@ async fn what_is_no_envelope_is_typed() {
         page.send(odd).await;
     }
     let mut poller = Poller::open(&server, "typed", "25x200").await;
-    poller.send("stty -echo; cat -v\r").await;
+    poller.send("stty -echo; echo g\"\"o; cat -v\r").await;
+    poller.see("go\r\n").await;
     for typed in ["{}", "[]", "\"abc\""] {
         poller.send(typed).await;
         poller.send("\r").await;
@@ -203,7 +207,7 @@ async fn what_is_no_envelope_is_typed() {
     page.see("alive\r\n").await;
     // More than a message may have is told as such.
     let mut long = Socket::open(ws(&server), "40x80").await;
-    long.see("$ ").await;
+    long.see(PROMPT).await;
     long.send(&"x".repeat((1 << 20) + 1)).await;
     assert_eq!(long.end().await, 1009);
     server.stop().await;
@@ -325,9 +329,9 @@ async fn addresses_methods_and_cookies() {
 async fn sessions_are_listed_killed_and_made_again() {
     let server = start();
     let mut first = Poller::open(&server, "first", "25x80").await;
-    first.see("$ ").await;
+    first.see(PROMPT).await;
     let mut socket = Socket::open(ws(&server), "40x120").await;
-    socket.see("$ ").await;
+    socket.see(PROMPT).await;
     let list = get(&server, "/?sessions&session=asker").await.json();
     let rows = list.as_array().unwrap();
     assert_eq!(rows.len(), 3, "{list}");
@@ -388,12 +392,20 @@ async fn sessions_are_listed_killed_and_made_again() {
     server.stop().await;
 }
 
+/// Waits until no program of a session is left, not even as a zombie.
+async fn nothing_left_over(server: &Server) {
+    wait_until("the end of all programs", || {
+        let alone = processes::children(server.supervisor_pid()).len() == 1;
+        (alone && server.leftovers().is_empty()).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn idle_terminals_end_and_so_do_shells_without_their_socket() {
     let server = config(&["-idle", "1", "-grace", "1"]).start();
-    let memfds = server.memfds();
     let mut poller = Poller::open(&server, "idle", "25x80").await;
-    poller.see("$ ").await;
+    poller.see(PROMPT).await;
     poller
         .send("sleep 1000 & nohup sleep 1001 >/dev/null 2>&1 &\r")
         .await;
@@ -407,7 +419,7 @@ async fn idle_terminals_end_and_so_do_shells_without_their_socket() {
     socket.keys("echo sti\"\"ll\r").await;
     socket.see("still").await;
     drop(socket);
-    server.nothing_left_over(memfds).await;
+    nothing_left_over(&server).await;
     server.stop().await;
 }
 
@@ -583,7 +595,7 @@ async fn uploads_are_streamed_and_whole_or_not_there() {
 async fn a_paste_of_megabytes_arrives() {
     let server = start();
     let mut page = Poller::open(&server, "paste", "25x80").await;
-    page.see("$ ").await;
+    page.see(PROMPT).await;
     let paste: String = (0..3_000_000u32)
         .map(|n| char::from(b'a' + (n * 7 % 26) as u8))
         .collect();
@@ -627,7 +639,7 @@ async fn terminals_survive_their_server() {
 async fn they_are_sessions_like_all_others() {
     let server = start();
     let mut page = Poller::open(&server, "plain", "25x80").await;
-    page.see("$ ").await;
+    page.see(PROMPT).await;
     let run = |arguments: &[&str]| {
         let output = server.cli(arguments).output().expect("the binary runs");
         assert!(output.status.success(), "{arguments:?}: {output:?}");
@@ -786,7 +798,6 @@ async fn the_docroot_is_as_typed_and_quiet_is_quiet() {
 #[tokio::test]
 async fn others_do_not_notice_sessions_that_come_and_go() {
     let server = std::sync::Arc::new(config(&["-idle", "2", "-grace", "1"]).start());
-    let memfds = server.memfds();
     let churn = rounds(40).clamp(20, 200);
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let is_over =
@@ -821,7 +832,7 @@ async fn others_do_not_notice_sessions_that_come_and_go() {
         match n % 4 {
             0 => {
                 let mut page = Poller::open(&server, &id, "25x80").await;
-                page.see("$ ").await;
+                page.see(PROMPT).await;
                 get(&server, &format!("/?kill={id}&session=asker")).await;
             }
             1 => {
@@ -844,7 +855,5 @@ async fn others_do_not_notice_sessions_that_come_and_go() {
         counts.push(echoed.expect("every echo came"));
     }
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
-    server.nothing_left_over(memfds).await;
-    let leftovers: Vec<u32> = processes::children(server.supervisor_pid());
-    assert_eq!(leftovers.len(), 1, "only the server: {leftovers:?}");
+    nothing_left_over(&server).await;
 }
