@@ -12,6 +12,7 @@ mod server;
 mod serving;
 mod tcp;
 mod wait;
+pub mod xwterm;
 
 pub use native::{Attach, Exit, NativeClient};
 pub use pty::Pty;

@@ -31,6 +31,8 @@ pub struct Config {
     arguments: Vec<String>,
     command: Vec<String>,
     variables: Vec<(String, String)>,
+    preset: Vec<String>,
+    files: Vec<(String, Vec<u8>)>,
 }
 
 impl Config {
@@ -46,6 +48,8 @@ impl Config {
                 .into(),
             command: vec!["/bin/sh".into()],
             variables: Vec::new(),
+            preset: Vec::new(),
+            files: Vec::new(),
         }
     }
 
@@ -95,6 +99,21 @@ impl Config {
         self
     }
 
+    /// A preset in place of `serve`, with all of its arguments, which makes so many listeners.
+    #[must_use]
+    pub fn preset(mut self, arguments: &[&str], listeners: usize) -> Self {
+        self.preset = arguments.iter().map(|&word| word.to_owned()).collect();
+        self.listeners = vec![String::new(); listeners];
+        self
+    }
+
+    /// A file in the server's folder before it starts.
+    #[must_use]
+    pub fn with(mut self, path: &str, contents: impl AsRef<[u8]>) -> Self {
+        self.files.push((path.into(), contents.as_ref().into()));
+        self
+    }
+
     /// A variable of the server's environment.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
@@ -126,13 +145,23 @@ impl Server {
         let dir = fresh_folder();
         let log = File::create(dir.join("log")).expect("the log can be made");
         let mut command = Command::new(&config.binary);
-        command.arg("serve");
-        for url in &config.listeners {
-            command.args(["-l", url]);
+        for (path, contents) in &config.files {
+            let path = dir.join(path);
+            let folder = path.parent().expect("a file lies in a folder");
+            fs::create_dir_all(folder).expect("a folder for a file");
+            fs::write(path, contents).expect("a file for the server");
         }
-        command.args(&config.arguments);
-        if !config.command.is_empty() {
-            command.arg("--").args(&config.command);
+        if config.preset.is_empty() {
+            command.arg("serve");
+            for url in config.listeners.iter().filter(|url| !url.is_empty()) {
+                command.args(["-l", url]);
+            }
+            command.args(&config.arguments);
+            if !config.command.is_empty() {
+                command.arg("--").args(&config.command);
+            }
+        } else {
+            command.args(&config.preset);
         }
         command
             .env("ANYWIRE_RUNTIME_DIR", dir.join("run"))
@@ -160,7 +189,8 @@ impl Server {
         });
         while server.urls.len() < config.listeners.len() {
             match lines.recv_timeout(DEADLINE) {
-                Ok(line) => server.urls.push(line.trim().to_owned()),
+                Ok(line) if line.contains("://") => server.urls.push(line.trim().to_owned()),
+                Ok(_) => {}
                 Err(_) => panic!("the server printed no address\n{}", server.log()),
             }
         }

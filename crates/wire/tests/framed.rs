@@ -433,17 +433,19 @@ async fn who_takes_no_answers_is_left() {
 
 #[tokio::test]
 async fn messages_come_over_tls_and_the_port_for_all() {
-    let mut setup = Setup::pipe(&["cat"]);
-    setup.tls = Some(Options::SelfSigned { names: Vec::new() });
-    setup.auth = true;
-    let server = setup.start().await;
-    let fingerprint = server.tls.as_ref().unwrap().fingerprint();
-    let auth = json!({"action": "auth", "password": server.admission.start_code()});
     let large = "0123456789abcdef".repeat(10_000);
-    for at in [server.framed, server.auto] {
+    for offered in [false, true] {
+        let mut setup = Setup::pipe(&["cat"]);
+        setup.tls = Some(Options::SelfSigned { names: Vec::new() });
+        setup.offer_tls = offered;
+        setup.auth = true;
+        let server = setup.start().await;
+        let fingerprint = server.tls.as_ref().unwrap().fingerprint();
+        let at = if offered { server.auto } else { server.framed };
         let stream = Client::new(&fingerprint).connect(at).await.unwrap();
         let mut talk = Talk::on(stream);
-        assert_eq!(talk.ask(auth.clone()).await["result"], "ok");
+        let auth = json!({"action": "auth", "password": server.admission.start_code()});
+        assert_eq!(talk.ask(auth).await["result"], "ok");
         assert_eq!(talk.ask(json!({"action": "open"})).await["result"], "ok");
         let input = talk.ask(json!({"action": "input", "data": large})).await;
         assert_eq!(input["taken"], large.len());
@@ -452,7 +454,12 @@ async fn messages_come_over_tls_and_the_port_for_all() {
                 .await
                 .starts_with("0123456789abcdef")
         );
+        server.shutdown().await;
     }
+    let mut setup = Setup::pipe(&["cat"]);
+    setup.tls = Some(Options::SelfSigned { names: Vec::new() });
+    (setup.offer_tls, setup.auth) = (true, true);
+    let server = setup.start().await;
     // On a port for all, a client may do without TLS.
     let mut talk = Talk::on(TcpStream::connect(server.auto).await.unwrap());
     let refused = talk.ask(json!({"action": "list"})).await;

@@ -302,7 +302,8 @@ fn file(options: &Options, here: &Path) -> Result<File> {
     let level = match (options.quiet, options.debug) {
         (_, true) => "debug",
         (true, false) => "error",
-        (false, false) => "info",
+        // A line for each session and upload, and none for each poll.
+        (false, false) => "info,anywire_wire::listen=warn",
     };
     file.log = Log {
         quiet: options.quiet,

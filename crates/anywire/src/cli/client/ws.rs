@@ -57,7 +57,7 @@ pub struct WebSocket<S> {
 }
 
 impl<S: Stream> WebSocket<S> {
-    /// Upgrades a connected stream at `path` with one subprotocol.
+    /// Upgrades a connected stream at `path` with one subprotocol, or with none if its name is empty.
     ///
     /// # Errors
     /// When the server refuses ([`HttpError::Status`]) or chooses no or another subprotocol.
@@ -68,19 +68,22 @@ impl<S: Stream> WebSocket<S> {
         protocol: &str,
     ) -> Result<Self, WsError> {
         let key: [u8; 16] = random();
-        let request = peer
+        let mut request = peer
             .request(Method::GET, path)
             .header(header::CONNECTION, "Upgrade")
             .header(header::UPGRADE, "websocket")
             .header(header::SEC_WEBSOCKET_VERSION, "13")
-            .header(header::SEC_WEBSOCKET_KEY, BASE64.encode(&key))
-            .header(header::SEC_WEBSOCKET_PROTOCOL, protocol)
+            .header(header::SEC_WEBSOCKET_KEY, BASE64.encode(&key));
+        if !protocol.is_empty() {
+            request = request.header(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+        }
+        let request = request
             .body(Full::new(Bytes::new()))
             .map_err(HttpError::from)?;
         // The accept digest guards against caches between browser and server; there is none on this stream.
         let (stream, rest, answer) = upgrade(stream, request).await?;
         let chosen = answer.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
-        if chosen.is_none_or(|chosen| chosen != protocol) {
+        if chosen.map_or("".as_bytes(), http::HeaderValue::as_bytes) != protocol.as_bytes() {
             return Err(WsError::Subprotocol(protocol.to_owned()));
         }
         Ok(Self::over(stream, &rest))
