@@ -2,10 +2,12 @@
 
 use super::Server;
 use super::stream::Stream;
+use crate::Context;
 use crate::admit::{Principal, Way};
 use crate::dialect::Dialect;
 use crate::limits;
 use crate::link::{Entry, Framing, Socket, Visitor};
+use crate::metrics::Wire;
 use crate::peer::Peer;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -63,10 +65,11 @@ pub(super) async fn serve(
     let stream = Stream::new(socket, head);
     requests(stream, &connection, server, shutdown).await;
     let upgrade = connection.upgrade.lock().take()?;
+    let framing = Framing::websocket(upgrade.deflate, longest_message(&upgrade, &context));
     let (socket, head) = take_back(upgrade.on.await.ok()?)?;
     Some(Box::new(Entry {
         socket,
-        framing: Framing::websocket(upgrade.deflate),
+        framing,
         dialect: upgrade.dialect,
         head,
         visitor: Visitor {
@@ -76,6 +79,16 @@ pub(super) async fn serve(
             session: upgrade.session,
         },
     }))
+}
+
+/// The longest message that such a client has any use for.
+fn longest_message(upgrade: &Upgrade, context: &Context) -> usize {
+    let may_write = upgrade.principal.role_at(&context.listener).may_write();
+    if may_write && upgrade.dialect.wire() != Wire::Native {
+        limits::MESSAGE
+    } else {
+        limits::SHORT_MESSAGE
+    }
 }
 
 async fn requests(
