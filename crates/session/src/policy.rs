@@ -1,7 +1,7 @@
 //! How the sessions of a service live: how long, how large, and what becomes of slow viewers.
 
 use crate::attach::Lag;
-use anywire_model::{Io, Size};
+use anywire_model::{Io, Role, Size};
 use std::time::Duration;
 
 /// How long a client that counts its input may be away, whatever the service says.
@@ -9,6 +9,8 @@ const RESUME: Duration = Duration::from_secs(60);
 
 /// Attachments that one session may have unless its service says otherwise.
 const ATTACHMENTS: usize = 256;
+/// The most places of a session that viewers do not get.
+const KEPT_FOR_WRITERS: usize = 16;
 
 /// How sessions of a service live.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +53,14 @@ impl Policy {
             max_sessions: usize::MAX,
             max_attachments: ATTACHMENTS,
         }
+    }
+
+    /// Attachments that there may be when one of this role comes: some are kept for those who may write, so that an
+    /// audience cannot lock them out of their own session.
+    pub(crate) fn places(&self, role: Role) -> usize {
+        let most = self.max_attachments;
+        let kept = if role.may_write() { 0 } else { most / 8 };
+        most - kept.min(KEPT_FOR_WRITERS)
     }
 
     /// As `ttl`, for a session whose last client is able to come back.

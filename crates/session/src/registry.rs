@@ -10,10 +10,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 /// Letters of a name.
 const NAME_MAX: usize = 64;
+/// Pictures of screens that are drawn at the same time: a large one takes a processor for a while.
+const DRAWN_AT_ONCE: usize = 2;
 
 /// What the registry needs to know.
 #[derive(Clone, Debug)]
@@ -107,6 +110,8 @@ pub(crate) struct Table {
     sessions: Mutex<Sessions>,
     pub(crate) counters: Counters,
     pub(crate) tasks: TaskTracker,
+    /// Turns to draw a picture.
+    pub(crate) drawing: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -129,6 +134,7 @@ impl Registry {
             sessions: Mutex::default(),
             counters: Counters::default(),
             tasks: TaskTracker::new(),
+            drawing: Arc::new(Semaphore::new(DRAWN_AT_ONCE)),
         }))
     }
 

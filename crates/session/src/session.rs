@@ -182,11 +182,11 @@ impl Session {
     /// Joins the session.
     ///
     /// # Errors
-    /// [`AttachError::Busy`] when it has as many attachments as it may have.
+    /// [`AttachError::Busy`] when it has as many attachments as it may have, or as viewers may fill.
     pub fn attach(&self, options: Attach) -> Result<Attachment, AttachError> {
         let inner = &self.0;
         let mut state = inner.state.lock();
-        let most = inner.policy.max_attachments;
+        let most = inner.policy.places(options.role);
         if state.seats.len() >= most {
             return Err(AttachError::Busy(most));
         }

@@ -107,16 +107,24 @@ impl Session {
         self.0.running.control.input_ready().await;
     }
 
-    /// The screen, and the offset of the first byte that is not in it. `None` for a session without a terminal.
+    /// The screen, and the offset of the first byte that is not in it. `None` for a session without a terminal. Drawn on
+    /// threads for such work, a few at once, so that whoever asks often keeps nobody else waiting.
     pub async fn picture(&self, cells: bool) -> Option<(Offset, Picture)> {
         if self.0.running.io != Io::Pty {
             return None;
         }
         self.0.visited();
+        let turns = self.0.home.upgrade()?.drawing.clone();
+        let turn = turns.acquire_owned().await.ok()?;
         loop {
             if let Ok(keyframe) = self.0.ask_keyframe().await {
-                let screen = Screen::restore(keyframe.size, &keyframe.dump);
-                return Some((keyframe.offset, screen.picture(cells)));
+                let draw = move || {
+                    let screen = Screen::restore(keyframe.size, &keyframe.dump);
+                    let picture = screen.picture(cells);
+                    drop(turn);
+                    (keyframe.offset, picture)
+                };
+                return tokio::task::spawn_blocking(draw).await.ok();
             }
             tokio::time::sleep(AGAIN).await;
         }

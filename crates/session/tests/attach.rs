@@ -3,7 +3,9 @@
 mod kit;
 
 use anywire_model::{CloseReason, ExitReason, Intent, Io, MarkKind, Role, Signal, Size, Stream};
-use anywire_session::{Applied, Attach, Create, CreateError, Lag, Output, Policy, Refused, Start};
+use anywire_session::{
+    Applied, Attach, AttachError, Create, CreateError, Lag, Output, Policy, Refused, Start,
+};
 use kit::{Script, Told, next, options, reference, registry, registry_with, session};
 use std::time::Duration;
 
@@ -736,6 +738,22 @@ async fn a_service_may_have_a_limit_of_its_own() {
         () = async { while registry.list().len() > 1 { tokio::time::sleep(Duration::from_secs(1)).await } } => {}
     }
     create().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_audience_does_not_lock_the_owner_out() {
+    let (_registry, session, _script) = session(64 << 10, Io::Pty).await;
+    let come = |role| {
+        session.attach(Attach {
+            role,
+            ..options(Start::Oldest)
+        })
+    };
+    let audience: Vec<_> = std::iter::from_fn(|| come(Role::Viewer).ok()).collect();
+    assert!(audience.len() > 200, "{}", audience.len());
+    let _owner = come(Role::Owner).unwrap();
+    let _writer = come(Role::Writer).unwrap();
+    assert!(matches!(come(Role::Viewer), Err(AttachError::Busy(_))));
 }
 
 #[tokio::test(start_paused = true)]

@@ -184,3 +184,29 @@ async fn what_is_used_without_a_seat_is_not_overdue() {
     assert!(ended(200).await);
     assert_eq!(script.told()[0], Told::Kill(ExitReason::Idle));
 }
+
+/// A picture of a large terminal takes a processor for a while, which must not be that of everybody's keys.
+#[test]
+fn pictures_are_not_drawn_where_connections_are_served() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (_registry, session, script) = session(64 << 10, Io::Pty).await;
+        script.write(b"seen").await;
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || held.recv());
+        let asked = session.clone();
+        let drawing = tokio::spawn(async move { asked.picture(false).await });
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!drawing.is_finished());
+        drop(let_go);
+        assert!(busy.await.unwrap().is_err());
+        let (_, picture) = drawing.await.unwrap().unwrap();
+        assert!(picture.rows[0].starts_with("seen"));
+    });
+}

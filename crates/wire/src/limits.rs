@@ -57,6 +57,9 @@ pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(60);
 pub(crate) const KEEP_ALIVE_PROBE: Duration = Duration::from_secs(10);
 /// Bytes of a WebSocket message.
 pub(crate) const MESSAGE: usize = 1024 * 1024;
+/// The same of a client that may not write, and in a dialect whose messages are shorter anyway: what has come of a
+/// message is kept until the rest comes.
+pub(crate) const SHORT_MESSAGE: usize = 128 * 1024;
 /// Output bytes that are asked for at once: with a dialect's prefix they still fit a short frame header.
 pub(crate) const CHUNK: usize = 64 * 1024 - 64;
 /// The same where output is sent as text: what is no UTF-8 becomes three times as long.

@@ -6,6 +6,7 @@ mod common;
 
 use anywire_codec::dialect::native::{Client, Hello, MAX_INPUT, SUBPROTOCOL};
 use anywire_codec::websocket::Opcode;
+use anywire_model::Role;
 use common::client::{self, Frame, Socket};
 use common::{Server, Setup, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -57,6 +58,31 @@ async fn broken_frames_close_with_their_code() {
     }
     works(&server).await;
     server.shutdown().await;
+}
+
+/// The begin of a message is kept until its end comes: from somebody who may not write, or does not need to, that is
+/// little.
+#[tokio::test]
+async fn half_messages_are_short_ones() {
+    for (role, protocol) in [
+        (Role::Viewer, ""),
+        (Role::Viewer, SUBPROTOCOL),
+        (Role::Owner, SUBPROTOCOL),
+    ] {
+        let mut setup = Setup::pipe(&["cat"]);
+        setup.role = role;
+        let server = setup.start().await;
+        let mut socket = client::connect(server.http, "/ws", protocol).await;
+        if protocol == SUBPROTOCOL {
+            socket.hello(Hello::default()).await;
+        }
+        // A fragment of 192 KiB that others are to follow.
+        socket
+            .send_bytes(&[0x02, 0xff, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0])
+            .await;
+        assert_eq!(socket.closed().await, 1009, "{role:?} {protocol}");
+        server.shutdown().await;
+    }
 }
 
 #[tokio::test]

@@ -180,7 +180,7 @@ fn parse(words: Vec<OsString>) -> Result<Options, String> {
         if !flag(&mut options, &name) {
             let value = || {
                 let value = words.next().unwrap_or_else(|| Err(missing(&word)));
-                value.map_err(|what| what)
+                value
             };
             valued(&mut options, &word, &name, value)?;
         }

@@ -2,12 +2,14 @@
 
 use super::Server;
 use super::stream::Stream;
+use crate::Context;
 use crate::admit::{Principal, Way};
 use crate::dialect::Dialect;
 use crate::framed;
 use crate::limits;
 use crate::link::{Entry, Framing, Socket, Visitor};
 use crate::listen::Behind;
+use crate::metrics::Wire;
 use crate::peer::Peer;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -79,8 +81,8 @@ pub(super) async fn serve(
     let stream = Stream::new(socket, head);
     requests(stream, &connection, server, shutdown).await;
     let upgrade = connection.upgrade.lock().take()?;
+    let framing = Framing::websocket(upgrade.deflate, longest_message(&upgrade, &context));
     let (socket, head) = take_back(upgrade.on.await.ok()?)?;
-    let framing = Framing::websocket(upgrade.deflate);
     let visitor = Visitor {
         context,
         peer,
@@ -103,6 +105,17 @@ pub(super) async fn serve(
             visitor,
         })),
     })
+}
+
+/// The longest message that such a client has any use for.
+fn longest_message(upgrade: &Upgrade, context: &Context) -> usize {
+    let may_write = upgrade.principal.role_at(&context.listener).may_write();
+    match &upgrade.speech {
+        // Its content may be as long as the listener says.
+        Speech::Framed => limits::MESSAGE,
+        Speech::Dialect(dialect) if may_write && dialect.wire() != Wire::Native => limits::MESSAGE,
+        Speech::Dialect(_) => limits::SHORT_MESSAGE,
+    }
 }
 
 async fn requests(

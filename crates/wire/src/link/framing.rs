@@ -2,7 +2,6 @@
 
 use super::End;
 use crate::dialect::{Inbound, Wrap};
-use crate::limits;
 use crate::telnet;
 use anywire_codec::telnet::{Kind, NO_OPERATION, Telnet};
 use anywire_codec::websocket::{CloseCode, Message, Next, Reader, Side};
@@ -33,9 +32,9 @@ pub(crate) enum Item<'a> {
 }
 
 impl Framing {
-    /// WebSocket, as its server.
-    pub(crate) fn websocket(deflate: bool) -> Self {
-        let reader = Reader::new(Side::Server, limits::MESSAGE);
+    /// WebSocket, as its server, with messages of at most `max` bytes.
+    pub(crate) fn websocket(deflate: bool, max: usize) -> Self {
+        let reader = Reader::new(Side::Server, max);
         let reader = if deflate {
             reader.with_deflate()
         } else {
