@@ -55,9 +55,7 @@ fn split(header: &str) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     header.split(move |c| {
         let ends = c == ';' && !quoted;
-        if ends {
-            escaped = false;
-        } else if escaped {
+        if ends || escaped {
             escaped = false;
         } else if c == '\\' {
             escaped = quoted;

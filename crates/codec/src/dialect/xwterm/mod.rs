@@ -38,7 +38,7 @@ impl<'a> Unit<'a> {
     /// becomes U+FFFD.
     #[must_use]
     pub fn decode(bytes: &'a [u8]) -> Self {
-        Self::envelope(bytes).unwrap_or_else(|| Self {
+        Self::envelope(bytes).unwrap_or(Self {
             size: None,
             text: Cow::Borrowed(bytes),
         })

@@ -100,9 +100,12 @@ fn open(root: &Path, name: &str) -> Option<(File, u64)> {
     regular.then(|| (file.into(), stat.st_size.cast_unsigned()))
 }
 
+/// A piece that is being read, and the file for the next.
+type Step = JoinHandle<io::Result<(File, Vec<u8>)>>;
+
 /// A file as a body, read where waiting for a disk keeps nobody.
 struct Pieces {
-    step: Option<JoinHandle<io::Result<(File, Vec<u8>)>>>,
+    step: Option<Step>,
     left: u64,
 }
 
