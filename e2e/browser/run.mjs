@@ -1,7 +1,7 @@
 /**
  * Drives the page in a real browser against the real binary.
  *
- *     ANYWIRE_BIN=target/debug/anywire node e2e/browser/run.mjs [spine|sessions|tools|phone|prefix|login]...
+ *     ANYWIRE_BIN=target/debug/anywire node e2e/browser/run.mjs [spine|sessions|tools|phone|prefix|login|xwterm]...
  *
  * Needs Chromium (Debian: `apt-get install chromium`; another path in CHROMIUM) and, once, `npm ci` in web/.
  * Prints one line per check; exit code 0 when all passed. `screenshots.mjs` renews the pictures in docs/.
@@ -14,6 +14,7 @@ import { prefix } from './prefix.mjs';
 import { sessions } from './sessions.mjs';
 import { evilPage, killServer, openAndType, reload, strangers, viewer } from './spine.mjs';
 import { tools } from './tools.mjs';
+import { xwterm } from './xwterm.mjs';
 
 async function spine(browser, place) {
   const context = await browser.newContext({
@@ -28,7 +29,7 @@ async function spine(browser, place) {
   await context.close();
 }
 
-const PARTS = { spine, sessions, tools, phone, prefix, login: loginForm };
+const PARTS = { spine, sessions, tools, phone, prefix, login: loginForm, xwterm };
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PARTS);
 
 await withServer(async (browser, place) => {

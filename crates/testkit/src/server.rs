@@ -31,6 +31,12 @@ pub struct Config {
     arguments: Vec<String>,
     command: Vec<String>,
     variables: Vec<(String, String)>,
+    more: Box<More>,
+}
+
+/// What few tests need; apart, so that a configuration stays small.
+#[derive(Clone, Debug, Default)]
+struct More {
     preset: Vec<String>,
     files: Vec<(String, Vec<u8>)>,
 }
@@ -48,8 +54,7 @@ impl Config {
                 .into(),
             command: vec!["/bin/sh".into()],
             variables: Vec::new(),
-            preset: Vec::new(),
-            files: Vec::new(),
+            more: Box::default(),
         }
     }
 
@@ -102,7 +107,7 @@ impl Config {
     /// A preset in place of `serve`, with all of its arguments, which makes so many listeners.
     #[must_use]
     pub fn preset(mut self, arguments: &[&str], listeners: usize) -> Self {
-        self.preset = arguments.iter().map(|&word| word.to_owned()).collect();
+        self.more.preset = arguments.iter().map(|&word| word.to_owned()).collect();
         self.listeners = vec![String::new(); listeners];
         self
     }
@@ -110,7 +115,9 @@ impl Config {
     /// A file in the server's folder before it starts.
     #[must_use]
     pub fn with(mut self, path: &str, contents: impl AsRef<[u8]>) -> Self {
-        self.files.push((path.into(), contents.as_ref().into()));
+        self.more
+            .files
+            .push((path.into(), contents.as_ref().into()));
         self
     }
 
@@ -145,13 +152,13 @@ impl Server {
         let dir = fresh_folder();
         let log = File::create(dir.join("log")).expect("the log can be made");
         let mut command = Command::new(&config.binary);
-        for (path, contents) in &config.files {
+        for (path, contents) in &config.more.files {
             let path = dir.join(path);
             let folder = path.parent().expect("a file lies in a folder");
             fs::create_dir_all(folder).expect("a folder for a file");
             fs::write(path, contents).expect("a file for the server");
         }
-        if config.preset.is_empty() {
+        if config.more.preset.is_empty() {
             command.arg("serve");
             for url in config.listeners.iter().filter(|url| !url.is_empty()) {
                 command.args(["-l", url]);
@@ -161,7 +168,7 @@ impl Server {
                 command.arg("--").args(&config.command);
             }
         } else {
-            command.args(&config.preset);
+            command.args(&config.more.preset);
         }
         command
             .env("ANYWIRE_RUNTIME_DIR", dir.join("run"))

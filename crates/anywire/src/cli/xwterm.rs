@@ -178,10 +178,7 @@ fn parse(words: Vec<OsString>) -> Result<Options, String> {
         }
         let name = name.to_ascii_lowercase();
         if !flag(&mut options, &name) {
-            let value = || {
-                let value = words.next().unwrap_or_else(|| Err(missing(&word)));
-                value
-            };
+            let value = || words.next().unwrap_or_else(|| Err(missing(&word)));
             valued(&mut options, &word, &name, value)?;
         }
     }

@@ -100,7 +100,7 @@ fn open(root: &Path, name: &str) -> Option<(File, u64)> {
     regular.then(|| (file.into(), stat.st_size.cast_unsigned()))
 }
 
-/// A read on its way: the file again, and what was read.
+/// A piece that is being read, and the file for the next.
 type Step = JoinHandle<io::Result<(File, Vec<u8>)>>;
 
 /// A file as a body, read where waiting for a disk keeps nobody.
