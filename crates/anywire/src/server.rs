@@ -330,7 +330,10 @@ fn announce(listeners: &[Listener], access: &Access, config: &Config) {
             code_told = true;
         } else {
             println!("{url}");
-            code_asked |= rules.auth && !matches!(rules.url.at, At::Path(_));
+            // There it is of no use beside a password that needs no name.
+            let has_own =
+                rules.url.scheme == Scheme::Framed && config.auth.users.contains_key(framed::USER);
+            code_asked |= rules.auth && !has_own && !matches!(rules.url.at, At::Path(_));
         }
     }
     // Raw bytes and telnet ask for it, and no address has said it.
