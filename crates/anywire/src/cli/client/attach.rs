@@ -8,6 +8,7 @@ use super::keys::DetachKey;
 use super::link::{BROKEN, Event, Link, LinkError};
 use super::place::Wire;
 use super::progress::Progress;
+use super::table::clean;
 use super::ws::WsError;
 use anyhow::{Context as _, Result, bail};
 use anywire_codec::dialect::native::{Client, ErrorCode, ServerText, Welcome};
@@ -87,7 +88,7 @@ pub async fn attach(args: AttachArgs) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         End::Exit { code, message } => {
-            note(&message);
+            note(&clean(&message));
             Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
         }
         End::Lost(why) => bail!(
@@ -342,7 +343,7 @@ impl Attach {
             Event::Text(ServerText::Exit { code, message, .. }) => {
                 return Ok(Some(End::Exit { code, message }));
             }
-            Event::Text(ServerText::Error { message, .. }) => note(&message),
+            Event::Text(ServerText::Error { message, .. }) => note(&clean(&message)),
             Event::Text(
                 ServerText::Welcome(_) | ServerText::Resize { .. } | ServerText::Pong { .. },
             ) => {}

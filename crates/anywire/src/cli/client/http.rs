@@ -1,5 +1,6 @@
 //! One HTTP/1.1 exchange over a stream that is already connected, and the upgrade of one to a WebSocket.
 
+use super::table::clean;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -214,11 +215,12 @@ fn words(body: &[u8]) -> String {
             .and_then(serde_json::Value::as_str)
             .map(str::to_owned)
     };
-    text("detail").or_else(|| text("title")).unwrap_or_else(|| {
+    let said = text("detail").or_else(|| text("title"));
+    clean(&said.unwrap_or_else(|| {
         String::from_utf8_lossy(&body[..body.len().min(200)])
             .trim()
             .to_owned()
-    })
+    }))
 }
 
 async fn collect(body: hyper::body::Incoming) -> Result<Bytes, HttpError> {
@@ -271,6 +273,12 @@ mod tests {
         assert_eq!(words(br#"{"title":"busy"}"#), "busy");
         assert_eq!(words(br#"{"title":"busy","detail":"later"}"#), "later");
         assert_eq!(words(b" plain \n"), "plain");
+        // Nor do they steer the terminal that they are printed on.
+        assert_eq!(
+            words(br#"{"detail":"a\u001b[2Jb\u009bc"}"#),
+            "a\u{fffd}[2Jb\u{fffd}c"
+        );
+        assert_eq!(words(b"a\x1b]0;t\x07"), "a\u{fffd}]0;t\u{fffd}");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! One connection to one session in the native dialect: typed messages out and in.
 
 use super::http::{Peer, Stream as Transport};
+use super::table::clean;
 use super::ws::{Message, WebSocket, WsError};
 use anywire_codec::dialect::native::{
     Client, DecodeError, ErrorCode, HEADER, Hello, SUBPROTOCOL, Server, ServerText, Welcome,
@@ -114,6 +115,7 @@ impl<S: Transport> Link<S> {
         match first.map_err(|_| LinkError::NoWelcome)?? {
             Event::Text(ServerText::Welcome(welcome)) => Ok((link, *welcome)),
             Event::Text(ServerText::Error { code, message }) => {
+                let message = clean(&message);
                 Err(LinkError::Refused { code, message })
             }
             Event::Closed { code, reason } => Err(LinkError::Closed { code, reason }),
