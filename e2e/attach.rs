@@ -4,7 +4,7 @@ use anywire_model::{ExitReason, Role, Size};
 use anywire_testkit::{
     Attach, Config, NativeClient, Server, TcpClient, flood, processes, rounds, wait_until,
 };
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Output, Stdio};
 
 fn server() -> Config {
@@ -318,4 +318,30 @@ async fn a_slow_reader_gets_the_end_of_a_pipe_that_is_long_closed() {
         (exit.code, exit.offset),
         ((LINES % 256) as i32, LINES * flood::LINE)
     );
+}
+
+/// The first of them starts it, the others wait until it is there.
+#[tokio::test]
+async fn all_who_come_at_once_share_a_named_session() {
+    let server = Config::new(env!("CARGO_BIN_EXE_anywire"))
+        .listener("tcp://127.0.0.1:0?session=main")
+        .command(["sh", "-c", "echo ready; exec cat"])
+        .start();
+    let at = server.address("tcp");
+    let mut clients: Vec<_> = (0..16)
+        .map(|_| std::net::TcpStream::connect(at).expect("a connection"))
+        .collect();
+    for client in &mut clients {
+        let deadline = Some(std::time::Duration::from_secs(20));
+        client.set_read_timeout(deadline).expect("a deadline");
+        let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
+        while !seen.windows(5).any(|window| window == b"ready") {
+            let len = client.read(&mut buffer).expect("output");
+            seen.extend(&buffer[..len]);
+            let text = String::from_utf8_lossy(&seen);
+            assert!(len > 0 && !text.contains("anywire:"), "{text:?}");
+        }
+    }
+    assert_eq!(server.sessions().await.len(), 1);
+    server.stop().await;
 }

@@ -8,9 +8,10 @@ use anywire_process::{Order, Running, Spawn, SpawnError};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 /// Letters of a name.
@@ -108,6 +109,8 @@ pub(crate) struct Table {
     spawn: Arc<dyn Spawn>,
     settings: RwLock<Settings>,
     sessions: Mutex<Sessions>,
+    /// A session that was being started is there, or did not start.
+    settled: Notify,
     pub(crate) counters: Counters,
     pub(crate) tasks: TaskTracker,
     /// Turns to draw a picture.
@@ -132,6 +135,7 @@ impl Registry {
             spawn,
             settings: RwLock::new(settings),
             sessions: Mutex::default(),
+            settled: Notify::new(),
             counters: Counters::default(),
             tasks: TaskTracker::new(),
             drawing: Arc::new(Semaphore::new(DRAWN_AT_ONCE)),
@@ -165,6 +169,7 @@ impl Registry {
         session.0.save_page();
         table.counters.started();
         table.sessions.lock().by_id.insert(id, session.clone());
+        table.settled.notify_waiters();
         Ok(session)
     }
 
@@ -253,6 +258,24 @@ impl Registry {
             .ok()
             .or_else(|| sessions.by_name.get(key).copied())?;
         sessions.by_id.get(&id).cloned()
+    }
+
+    /// The session with this name; one that somebody is starting is waited for, and `None` if it does not start.
+    /// Cancel-safe.
+    pub async fn find_started(&self, name: &str) -> Option<Session> {
+        loop {
+            let mut settled = pin!(self.0.settled.notified());
+            // From here on nothing is missed.
+            settled.as_mut().enable();
+            {
+                let sessions = self.0.sessions.lock();
+                let id = sessions.by_name.get(name)?;
+                if let Some(session) = sessions.by_id.get(id) {
+                    return Some(session.clone());
+                }
+            }
+            settled.await;
+        }
     }
 
     /// Replaces the rules for sessions to come; those that live keep theirs.
@@ -381,6 +404,8 @@ impl Drop for Reserved {
         if let Some(table) = &self.table {
             let mut sessions = table.sessions.lock();
             sessions.release(&self.name, &self.service, self.id);
+            drop(sessions);
+            table.settled.notify_waiters();
         }
     }
 }

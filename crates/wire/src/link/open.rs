@@ -124,24 +124,28 @@ async fn target(visitor: &Visitor, size: Option<Size>) -> Result<(Session, bool)
         let session = registry.find(name)?;
         session.info().exit.is_none().then_some(session)
     };
-    if let Some(session) = name.and_then(|name| living(name)) {
-        return Ok((session, false));
-    }
-    let options = Create {
-        name: name.cloned(),
-        size,
-    };
-    match registry.create(service, options).await {
-        Ok(session) => Ok((session, true)),
-        // Somebody was faster.
-        Err(CreateError::NameTaken(name)) => Ok((find(visitor, &name)?, false)),
-        Err(error) => {
-            let code = match error {
-                CreateError::Busy(_) | CreateError::ServiceBusy(_) => ErrorCode::Busy,
-                CreateError::NoService(_) => ErrorCode::NoSuchSession,
-                _ => ErrorCode::SpawnFailed,
-            };
-            Err(Fault::new(code, error.to_string()))
+    loop {
+        if let Some(session) = name.and_then(|name| living(name)) {
+            return Ok((session, false));
         }
+        let options = Create {
+            name: name.cloned(),
+            size,
+        };
+        let error = match registry.create(service, options).await {
+            Ok(session) => return Ok((session, true)),
+            // Somebody was faster, and may not have it yet.
+            Err(CreateError::NameTaken(name)) => match registry.find_started(&name).await {
+                Some(session) => return Ok((session, false)),
+                None => continue,
+            },
+            Err(error) => error,
+        };
+        let code = match error {
+            CreateError::Busy(_) | CreateError::ServiceBusy(_) => ErrorCode::Busy,
+            CreateError::NoService(_) => ErrorCode::NoSuchSession,
+            _ => ErrorCode::SpawnFailed,
+        };
+        return Err(Fault::new(code, error.to_string()));
     }
 }
