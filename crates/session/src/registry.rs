@@ -322,6 +322,8 @@ impl Table {
             Some(name) => checked(name).map_err(CreateError::BadName)?,
             None => sessions.fresh_name(service),
         };
+        // One that has ended can still be read by its id; its name is free.
+        sessions.free_name_of_ended(&name);
         if sessions.by_name.contains_key(&name) {
             return Err(CreateError::NameTaken(name));
         }
@@ -357,6 +359,13 @@ impl Sessions {
         }
         if let Some(count) = self.counts.get_mut(service) {
             *count = count.saturating_sub(1);
+        }
+    }
+
+    fn free_name_of_ended(&mut self, name: &str) {
+        let session = self.by_name.get(name).and_then(|id| self.by_id.get(id));
+        if session.is_some_and(Session::has_ended) {
+            self.by_name.remove(name);
         }
     }
 

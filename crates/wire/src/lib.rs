@@ -20,6 +20,7 @@ mod listen;
 pub mod metrics;
 mod observer;
 mod peer;
+mod reach;
 mod tcp;
 mod telnet;
 #[cfg(test)]

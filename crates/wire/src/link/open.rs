@@ -6,7 +6,7 @@ use crate::Target;
 use crate::dialect::{Fault, Open};
 use crate::metrics::Resume;
 use anywire_codec::dialect::native::ErrorCode;
-use anywire_model::{Offset, Size};
+use anywire_model::{Offset, Role, Size};
 use anywire_session::{Attach, AttachError, Attachment, Create, CreateError, Session, Start};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -108,8 +108,7 @@ fn resumed(attachment: &Attachment, since: Offset) -> Resume {
 fn find(visitor: &Visitor, key: &str) -> Result<Session, Fault> {
     visitor
         .context
-        .registry
-        .find(key)
+        .find(&visitor.principal, key)
         .ok_or_else(|| Fault::new(ErrorCode::NoSuchSession, "no session has that id or name"))
 }
 
@@ -127,6 +126,10 @@ async fn target(visitor: &Visitor, size: Option<Size>) -> Result<(Session, bool)
     loop {
         if let Some(session) = name.and_then(|name| living(name)) {
             return Ok((session, false));
+        }
+        if visitor.principal.role == Some(Role::Viewer) {
+            let message = "a viewer starts no session; join one";
+            return Err(Fault::new(ErrorCode::Forbidden, message));
         }
         let options = Create {
             name: name.cloned(),

@@ -2,9 +2,10 @@
 
 use super::Console;
 use super::console::Echo;
-use crate::limits;
+use crate::admit::Principal;
+use crate::{Context, limits};
 use anywire_model::SessionId;
-use anywire_session::{Registry, SessionInfo};
+use anywire_session::SessionInfo;
 use std::fmt::Write as _;
 
 /// Sessions that are listed; further ones are reached by name.
@@ -32,10 +33,14 @@ fn parse(line: &str) -> Choice<'_> {
 }
 
 /// Lets the user choose; returns a session's id, or nothing for a new one. `None` if the user goes.
-pub(super) async fn choose(console: &mut Console, registry: &Registry) -> Option<Option<String>> {
+pub(super) async fn choose(
+    console: &mut Console,
+    context: &Context,
+    principal: &Principal,
+) -> Option<Option<String>> {
     let mut notice = String::new();
     for _ in 0..limits::MENU_LINES {
-        let living = living(registry);
+        let living = living(context, principal);
         console.say(&menu(&living, &notice)).await?;
         let line = console
             .line(limits::MENU_LINE, limits::MENU, Echo::Typed)
@@ -45,7 +50,7 @@ pub(super) async fn choose(console: &mut Console, registry: &Registry) -> Option
             Choice::New => return Some(None),
             Choice::Refresh => notice.clear(),
             Choice::Quit => break,
-            Choice::Session(key) => match find(registry, &living, key) {
+            Choice::Session(key) => match find(context, principal, &living, key) {
                 Some(id) => return Some(Some(id.to_string())),
                 None => notice = format!("no session {:?} is running\r\n", plain(key)),
             },
@@ -55,14 +60,19 @@ pub(super) async fn choose(console: &mut Console, registry: &Registry) -> Option
     None
 }
 
-fn living(registry: &Registry) -> Vec<SessionInfo> {
-    let mut sessions = registry.list();
+fn living(context: &Context, principal: &Principal) -> Vec<SessionInfo> {
+    let mut sessions = context.list(principal);
     sessions.retain(|session| session.exit.is_none());
     sessions
 }
 
 /// A number is one of the list that the user has seen, whatever has come or gone since.
-fn find(registry: &Registry, shown: &[SessionInfo], key: &str) -> Option<SessionId> {
+fn find(
+    context: &Context,
+    principal: &Principal,
+    shown: &[SessionInfo],
+    key: &str,
+) -> Option<SessionId> {
     let number = key.parse::<usize>().ok();
     let named = |session: &&SessionInfo| session.name == key;
     let listed = number.and_then(|number| {
@@ -72,9 +82,9 @@ fn find(registry: &Registry, shown: &[SessionInfo], key: &str) -> Option<Session
     });
     let id = match listed.or_else(|| shown.iter().find(named)) {
         Some(session) => session.id,
-        None => registry.find(key)?.id(),
+        None => context.find(principal, key)?.id(),
     };
-    let session = registry.find(&id.to_string())?;
+    let session = context.find(principal, &id.to_string())?;
     (!session.has_ended()).then_some(id)
 }
 

@@ -52,7 +52,7 @@ async fn enter(
         Peer::User(_) => peer.principal(Some(Role::Owner)),
     };
     let session = match context.listener.target {
-        Target::Lobby { .. } => lobby::choose(console, &context.registry).await?,
+        Target::Lobby { .. } => lobby::choose(console, context, &principal).await?,
         Target::New { .. } | Target::Named { .. } => None,
     };
     Some((principal, session))

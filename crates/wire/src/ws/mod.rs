@@ -41,7 +41,7 @@ pub(crate) async fn upgrade(
 ) -> Result<Response, Problem> {
     check(request.headers())?;
     if let Some(key) = &address.session
-        && context.registry.find(key).is_none()
+        && context.find(&principal, key).is_none()
     {
         let detail = "no session has that id or name";
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));

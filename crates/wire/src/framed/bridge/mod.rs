@@ -96,7 +96,7 @@ impl Driver {
                 Ok(Reply::result("ok"))
             }
             Action::List => {
-                let sessions = self.visitor.context.registry.list();
+                let sessions = self.visitor.context.list(&self.visitor.principal);
                 Ok(Reply::json(&json!({"result": "ok", "sessions": sessions})))
             }
         }

@@ -1,10 +1,9 @@
 //! What the server has to offer: its services, and the description of this API.
 
+use super::visit::Visit;
 use crate::{Context, Target};
-use axum::extract::State;
 use axum::response::{IntoResponse, Json, Response};
 use http::header::CONTENT_TYPE;
-use std::sync::Arc;
 
 /// This API, written down.
 pub(crate) const OPENAPI: &str = include_str!("../../../../../docs/openapi.json");
@@ -15,9 +14,15 @@ pub(crate) async fn openapi() -> Response {
 }
 
 /// `GET /api/services`
-pub(crate) async fn services(State(context): State<Arc<Context>>) -> Json<serde_json::Value> {
-    let default = default_service(&context);
+pub(crate) async fn services(visit: Visit) -> Json<serde_json::Value> {
+    let context = &visit.context;
+    let default = default_service(context);
     let services = context.registry.services().into_iter();
+    let services = services.filter(|service| {
+        // Which name a session would have is asked when there is one.
+        let own = service.name == default;
+        own || context.reaches(&visit.principal, &service.name, None)
+    });
     let services = services.map(|service| {
         let default = service.name == default;
         serde_json::json!({ "name": service.name, "io": service.io, "default": default })

@@ -3,17 +3,15 @@
 use super::about::default_service;
 use super::body::{json, json_or_default};
 use super::visit::{Visit, forbidden, refused};
-use crate::Context;
 use crate::http::Problem;
 use anywire_model::{Intent, Size};
 use anywire_session::{Create, CreateError, RenameError, Session, SessionInfo};
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Json, Response};
 use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// A session as it is shown.
 #[derive(Serialize)]
@@ -34,8 +32,9 @@ impl Shown {
 }
 
 /// `GET /api/sessions`
-pub(crate) async fn list(State(context): State<Arc<Context>>) -> Json<Vec<Shown>> {
-    let list = context.registry.list().into_iter();
+pub(crate) async fn list(visit: Visit) -> Json<Vec<Shown>> {
+    let context = &visit.context;
+    let list = context.list(&visit.principal).into_iter();
     let shown = list.map(|info| Shown {
         title: context
             .registry
@@ -71,6 +70,14 @@ pub(crate) async fn create(visit: Visit, request: Request<Body>) -> Result<Respo
     };
     let service = wanted.service.as_deref();
     let service = service.unwrap_or_else(|| default_service(&visit.context));
+    if !visit
+        .context
+        .reaches(&visit.principal, service, options.name.as_deref())
+    {
+        return Err(forbidden(
+            "this address has sessions of its own service only",
+        ));
+    }
     let session = visit.context.registry.create(service, options).await;
     let session = session.map_err(not_created)?;
     session.touch();

@@ -44,10 +44,12 @@ impl FromRequestParts<Arc<Context>> for Visit {
 impl Visit {
     /// The session that the address names.
     pub(super) fn session(&self) -> Result<Session, Problem> {
-        self.context.registry.find(&self.key).ok_or_else(|| {
-            let detail = "no session has that id or name; GET /api/sessions lists them";
-            Problem::new(StatusCode::NOT_FOUND, detail)
-        })
+        self.context
+            .find(&self.principal, &self.key)
+            .ok_or_else(|| {
+                let detail = "no session has that id or name; GET /api/sessions lists them";
+                Problem::new(StatusCode::NOT_FOUND, detail)
+            })
     }
 
     /// The same for somebody who wants to change it.
