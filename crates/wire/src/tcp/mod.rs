@@ -12,7 +12,6 @@ use crate::limits;
 use crate::link::{Entry, Visitor};
 use crate::peer::Peer;
 use crate::{Context, Target};
-use anywire_model::Role;
 use console::Echo;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -49,9 +48,8 @@ async fn enter(
             };
             grant.principal(peer)
         }
-        Peer::Ip(_) => peer.principal(None),
         // The kernel says who is at the other end of a UNIX socket.
-        Peer::User(_) => peer.principal(Some(Role::Owner)),
+        Peer::Ip(_) | Peer::User(_) => peer.principal(None),
     };
     let session = match context.listener.target {
         Target::Lobby { .. } => lobby::choose(console, &context.registry).await?,
