@@ -58,7 +58,8 @@ pub struct Context {
 pub struct Listener {
     /// The session that a client gets that names none.
     pub target: Target,
-    /// The most that a client may do that did not come with a role of its own.
+    /// What a client may do that has no role of its own: who comes by the start code, by a UNIX socket, or where nobody
+    /// is asked. Users and tokens have one, more or less than this, and keep it. A client may ask for less than it gets.
     pub default_role: Role,
     /// Whether clients must say who they are.
     pub auth: bool,

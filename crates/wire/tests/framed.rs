@@ -472,7 +472,7 @@ async fn a_user_logs_in_by_name_and_one_is_meant_without() {
     let phc = hash_password("white rabbit").unwrap();
     let mut setup = Setup::pipe(&["cat"]);
     setup.auth = true;
-    for (name, role) in [("ada", Role::Viewer), (USER, Role::Writer)] {
+    for (name, role) in [("ada", Role::Owner), (USER, Role::Writer)] {
         let user = User::new(&phc, role).unwrap();
         setup.access.users.insert(name.parse().unwrap(), user);
     }
@@ -480,7 +480,7 @@ async fn a_user_logs_in_by_name_and_one_is_meant_without() {
     for (login, role) in [
         (
             json!({"action": "auth", "user": "ada", "password": "white rabbit"}),
-            "viewer",
+            "owner",
         ),
         (
             json!({"action": "auth", "password": "white rabbit"}),

@@ -234,3 +234,26 @@ async fn raw_bytes_on_a_unix_socket() {
     assert_eq!(all, "no code is asked of a process of the same userdone\n");
     server.shutdown().await;
 }
+
+/// A socket's file lets nobody but its user in; what he may do there is the listener's affair all the same.
+#[tokio::test]
+async fn a_viewers_unix_socket_makes_nobody_an_owner() {
+    let mut setup = Setup::pipe(&["cat"]);
+    setup.role = Role::Viewer;
+    let server = setup.start().await;
+    for (request, want) in [
+        ("GET /api/me", "\"role\":\"viewer\""),
+        ("GET /api/code", " 403 "),
+        ("POST /api/sessions", " 403 "),
+    ] {
+        let mut client = UnixStream::connect(&server.unix).await.unwrap();
+        let request = format!(
+            "{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        );
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        soon(client.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.contains(want), "{answer}");
+    }
+    server.shutdown().await;
+}

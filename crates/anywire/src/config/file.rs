@@ -159,7 +159,7 @@ pub(crate) struct Listener {
     /// new: a session for each client; lobby: a menu; a name: that session, made for the first client
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) session: Option<String>,
-    /// The most that a client may do that has no role of its own
+    /// What a client may do that has no role of its own
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<RoleName>")]
     pub(crate) role: Option<Role>,

@@ -75,7 +75,7 @@ pub(crate) struct Listener {
     pub(crate) service: String,
     /// Which session a client gets.
     pub(crate) session: Target,
-    /// The most that a client may do that has no role of its own.
+    /// What a client may do that has no role of its own.
     pub(crate) role: Role,
     /// Whether clients must say who they are.
     pub(crate) auth: bool,

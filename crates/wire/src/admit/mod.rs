@@ -283,7 +283,7 @@ impl Admission {
             if headers.contains_key(ORIGIN) {
                 return Err(Refusal::Origin);
             }
-            return Ok(Some(peer.principal(Some(Role::Owner))));
+            return Ok(Some(peer.principal(None)));
         };
         let rules = self.rules();
         let host = origin::host(request, &rules.hosts).ok_or(Refusal::Host)?;

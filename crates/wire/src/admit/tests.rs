@@ -221,7 +221,7 @@ fn the_kernel_vouches_for_local_users_but_not_for_pages() {
     };
     let local = |headers| run(closed.request(&parts(headers), way, Need::Principal));
     let who = local(&[]).unwrap().unwrap();
-    assert_eq!((&*who.name, who.role), ("user 1000", Some(Role::Owner)));
+    assert_eq!((&*who.name, who.role), ("user 1000", None));
     assert_eq!(local(&[("origin", "http://x")]), Err(Refusal::Origin));
 }
 

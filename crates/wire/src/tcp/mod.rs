@@ -11,7 +11,6 @@ use crate::admit::{Principal, typed_login};
 use crate::link::{Entry, Visitor};
 use crate::peer::Peer;
 use crate::{Context, Target};
-use anywire_model::Role;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -47,9 +46,8 @@ async fn enter(
             };
             grant.principal(peer)
         }
-        Peer::Ip(_) => peer.principal(None),
         // The kernel says who is at the other end of a UNIX socket.
-        Peer::User(_) => peer.principal(Some(Role::Owner)),
+        Peer::Ip(_) | Peer::User(_) => peer.principal(None),
     };
     let session = match context.listener.target {
         Target::Lobby { .. } => lobby::choose(console, context, &principal).await?,

@@ -127,11 +127,10 @@ pub(crate) async fn tickets(
             "this address asks nobody who he is: it needs no ticket and has none for others";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
-    // A local user's own role is not for the network: its tickets get what the listener they are used at gives.
-    let role: Option<Role> = match connection.way.peer {
-        Peer::User(_) => None,
-        Peer::Ip(_) => principal.role,
-    };
+    // Who is less than an owner here is no more elsewhere; an owner's tickets get what the listener they are used at
+    // gives.
+    let here = principal.role_at(&context.listener);
+    let role = principal.role.or((!here.may_own()).then_some(here));
     let account = principal.account;
     Ok(Json(serde_json::json!({
         "ticket": context.admission.mint_ticket(Grant { account, role }),
@@ -143,8 +142,9 @@ pub(crate) async fn tickets(
 pub(crate) async fn code(
     State(context): State<Arc<Context>>,
     Extension(connection): Extension<Connection>,
+    Extension(principal): Extension<Principal>,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    only_local(&connection)?;
+    only_local(&connection, principal.role_at(&context.listener))?;
     Ok(Json(
         serde_json::json!({ "code": context.admission.start_code() }),
     ))
@@ -154,17 +154,22 @@ pub(crate) async fn code(
 pub(crate) async fn rotate(
     State(context): State<Arc<Context>>,
     Extension(connection): Extension<Connection>,
+    Extension(principal): Extension<Principal>,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    only_local(&connection)?;
+    only_local(&connection, principal.role_at(&context.listener))?;
     Ok(Json(
         serde_json::json!({ "code": context.admission.rotate() }),
     ))
 }
 
 /// The start code is for whoever runs the server: by it others come in, with what the listener gives.
-fn only_local(connection: &Connection) -> Result<(), Problem> {
+fn only_local(connection: &Connection, role: Role) -> Result<(), Problem> {
     match connection.way.peer {
-        Peer::User(_) => Ok(()),
+        Peer::User(_) if role.may_own() => Ok(()),
+        Peer::User(_) => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "the start code is for owners",
+        )),
         Peer::Ip(_) => {
             let detail = "the start code is told on the server's own machine only: run `anywire code` there, without a URL";
             Err(Problem::new(StatusCode::FORBIDDEN, detail))

@@ -70,10 +70,13 @@ pub(crate) async fn create(visit: Visit, request: Request<Body>) -> Result<Respo
     };
     let service = wanted.service.as_deref();
     let service = service.unwrap_or_else(|| default_service(&visit.context));
-    if !visit
-        .context
-        .reaches(&visit.principal, service, options.name.as_deref())
-    {
+    let context = &visit.context;
+    let exists = context
+        .registry
+        .services()
+        .iter()
+        .any(|it| it.name == service);
+    if exists && !context.reaches(&visit.principal, service, options.name.as_deref()) {
         return Err(forbidden(
             "this address has sessions of its own service only",
         ));
