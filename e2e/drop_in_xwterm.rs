@@ -412,6 +412,17 @@ async fn idle_terminals_end_and_so_do_shells_without_their_socket() {
     let mut socket = Socket::open(ws(&server), "25x80").await;
     socket.keys("echo he\"\"re\r").await;
     socket.see("here").await;
+    for _ in 0..2 {
+        get(&server, "/?session=shellless").await;
+    }
+    assert_eq!(row(&server, "shellless").await.unwrap()["sz"], "-");
+    until_row(
+        &server,
+        "shellless",
+        "an id without a shell is kept",
+        |row| row.is_none(),
+    )
+    .await;
     until_row(&server, "idle", "an idle terminal lives", |row| {
         row.is_none()
     })
@@ -791,6 +802,10 @@ fn the_command_line_is_the_sample_server_s() {
         (&["--nonsense"], "no option"),
         (&["quiet"], "is no option"),
         (&["-docdir", "/nonexistent"], "is no folder"),
+        (
+            &["-docdir", "/tmp", "-upload-dir", "/tmp"],
+            "a folder of their own",
+        ),
         (&["-bind", "0.0.0.0"], "--insecure-no-auth"),
         (
             &["-bind", "0.0.0.0", "-insecure-no-auth"],
