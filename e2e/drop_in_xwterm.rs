@@ -412,6 +412,17 @@ async fn idle_terminals_end_and_so_do_shells_without_their_socket() {
     let mut socket = Socket::open(ws(&server), "25x80").await;
     socket.keys("echo he\"\"re\r").await;
     socket.see("here").await;
+    for _ in 0..2 {
+        get(&server, "/?session=shellless").await;
+    }
+    assert_eq!(row(&server, "shellless").await.unwrap()["sz"], "-");
+    until_row(
+        &server,
+        "shellless",
+        "an id without a shell is kept",
+        |row| row.is_none(),
+    )
+    .await;
     until_row(&server, "idle", "an idle terminal lives", |row| {
         row.is_none()
     })
@@ -665,6 +676,83 @@ async fn they_are_sessions_like_all_others() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn the_first_word_of_an_address_counts_and_ids_are_shared() {
+    let server = start();
+    // size and console before sessions, sessions before kill, names as they are written.
+    for path in [
+        "/?sessions&console&session=order",
+        "/?kill=order&size=nonsense&session=order",
+        "/?size&session=order",
+        "/?console=&sessions&kill=order&session=order",
+    ] {
+        let answer = get(&server, path).await;
+        assert!(answer.json()["text"].is_string(), "{path}: {answer:?}");
+    }
+    let list = get(&server, "/?kill=order&sessions&session=order").await;
+    assert!(list.json().is_array());
+    let page = get(&server, "/?Console&session=order").await;
+    assert_eq!(page.text(), "<title>home</title>");
+    // A file's address has no terminal.
+    assert_eq!(
+        get(&server, "/index.html?kill=order").await.text(),
+        "<title>home</title>"
+    );
+    assert!(row(&server, "order").await.is_some());
+    // Two terminals of one id share a shell; each keystroke comes once.
+    let (mut one, two) = (
+        Poller::open(&server, "twins", "25x80").await,
+        Poller::silent(&server, "twins"),
+    );
+    one.see(PROMPT).await;
+    two.send("echo from\"\" two\r").await;
+    one.see("from two").await;
+    let head = request(http(&server), "HEAD", "/?console&session=twins", &[], b"").await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    // By cookie alone, as the list of sessions is asked for.
+    let cookie = [("Cookie", "session_id=twins")];
+    let answer = request(http(&server), "POST", "/", &cookie, b"echo by\"\" cookie\r").await;
+    assert_eq!(answer.status, 200);
+    one.see("by cookie").await;
+    for id in ["x".repeat(129), "a%0Ab".to_owned(), "%1b".to_owned()] {
+        let answer = get(&server, &format!("/?session={id}")).await;
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (400, "Bad request"),
+            "{id}"
+        );
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn with_authentication_nothing_is_open() {
+    let printed = words(&run(&["-http", "0", "-ws", "0", "--print-config"]).stdout);
+    let asked = printed.replace("    auth: false", "    auth: true");
+    let server = Config::new(BINARY)
+        .with("asked.yaml", asked)
+        .preset(&["serve", "-c", "asked.yaml"], 2)
+        .start();
+    let pages = server.urls()[0].split('#').next().unwrap().to_owned();
+    let pages: SocketAddr = pages["http://".len()..pages.len() - 1].parse().unwrap();
+    for (method, path) in [
+        ("GET", "/"),
+        ("HEAD", "/"),
+        ("GET", "/index.html"),
+        ("GET", "/?console"),
+        ("GET", "/?sessions"),
+        ("GET", "/?kill=x"),
+        ("POST", "/"),
+        ("PUT", "/x"),
+        ("DELETE", "/"),
+    ] {
+        let answer = request(pages, method, path, &[], b"").await;
+        assert_eq!(answer.status, 401, "{method} {path}");
+    }
+    assert!(Socket::connect(pages, "/", None).await.is_err());
+    server.stop().await;
+}
+
 /// Runs the binary in an empty folder until it ends by itself.
 fn run(arguments: &[&str]) -> Output {
     let output = Command::new(BINARY)
@@ -714,6 +802,10 @@ fn the_command_line_is_the_sample_server_s() {
         (&["--nonsense"], "no option"),
         (&["quiet"], "is no option"),
         (&["-docdir", "/nonexistent"], "is no folder"),
+        (
+            &["-docdir", "/tmp", "-upload-dir", "/tmp"],
+            "a folder of their own",
+        ),
         (&["-bind", "0.0.0.0"], "--insecure-no-auth"),
         (
             &["-bind", "0.0.0.0", "-insecure-no-auth"],

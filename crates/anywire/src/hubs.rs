@@ -58,6 +58,11 @@ impl Hubs {
         }))
     }
 
+    /// The server stops: nobody who polls is waited for.
+    pub(crate) fn release(&self) {
+        self.0.values().for_each(|shared| shared.hub.release());
+    }
+
     /// Runs the timers of all.
     pub(crate) fn run(&self, tasks: &mut JoinSet<()>) {
         for shared in self.0.values() {

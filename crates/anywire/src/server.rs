@@ -147,7 +147,7 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     let current = watch::Sender::new(Arc::new(config));
     followers.spawn(access.follow(current.subscribe()));
     tokio::select! {
-        () = live(&spawn, &registry, &metrics) => {}
+        () = live(&spawn, &registry, &metrics, &hubs) => {}
         never = follow(&spawn, &registry, &programs, &current) => match never {},
     }
     shutdown.cancel();
@@ -346,7 +346,7 @@ fn announce(listeners: &[Listener], access: &Access, config: &Config) {
 }
 
 /// Until the supervisor says stop and all programs have ended, or it is gone: then the programs are lost.
-async fn live(spawn: &Supervised, registry: &Registry, metrics: &Metrics) {
+async fn live(spawn: &Supervised, registry: &Registry, metrics: &Metrics, hubs: &Hubs) {
     let stopped = spawn.stopped();
     let ended = async {
         stopped.cancelled().await;
@@ -366,5 +366,6 @@ async fn live(spawn: &Supervised, registry: &Registry, metrics: &Metrics) {
         () = registry.sweep() => {}
         () = ended => {}
     }
+    hubs.release();
     let _ = tokio::time::timeout(FAREWELL, registry.all_told()).await;
 }

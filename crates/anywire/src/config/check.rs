@@ -278,6 +278,10 @@ fn check_dialect(listener: &Listener) -> Vec<(&'static str, String)> {
             wrong.push((key, what));
         }
     }
+    if listener.docroot.is_some() && listener.docroot == listener.upload_dir {
+        let what = "uploads need a folder of their own: they must not act as pages of the docroot";
+        wrong.push(("upload_dir", what.into()));
+    }
     if listener.idle.is_some() && !has_pages {
         let what = "only terminals of a listener with dialect: xwterm are polled";
         wrong.push(("idle", what.into()));

@@ -32,7 +32,7 @@ pub(super) async fn file(pages: &Pages, path: &str) -> Response {
         return typed(StatusCode::OK, "text/html", PAGE);
     }
     let kind = content_type(&name);
-    let is_upload = name.starts_with("uploads/");
+    let is_upload = is_upload(pages, &name);
     let pages = pages.clone();
     let found = spawn_blocking(move || find(&pages, &name)).await;
     let Ok(Some((file, len))) = found else {
@@ -47,6 +47,13 @@ pub(super) async fn file(pages: &Pages, path: &str) -> Response {
         headers.insert(CONTENT_SECURITY_POLICY, sandbox);
     }
     response
+}
+
+/// Whether a name leads to what was uploaded, be that at its own address or in the docroot.
+fn is_upload(pages: &Pages, name: &str) -> bool {
+    let folders = pages.upload_dir.as_deref().zip(pages.docroot.as_deref());
+    let within = folders.and_then(|(uploads, docroot)| uploads.strip_prefix(docroot).ok());
+    name.starts_with("uploads/") || within.is_some_and(|folder| Path::new(name).starts_with(folder))
 }
 
 fn missing() -> Response {
@@ -188,7 +195,25 @@ fn content_type(name: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::name;
+    use super::{Pages, is_upload, name};
+
+    #[test]
+    fn uploads_are_known_wherever_they_lie() {
+        let pages = |uploads: &str| Pages {
+            docroot: Some("/srv/www".into()),
+            upload_dir: Some(uploads.into()),
+        };
+        for (uploads, name, is) in [
+            ("/srv/www/uploads", "uploads/x", true),
+            ("/srv/www/in/here", "in/here/x", true),
+            ("/srv/www/in/here", "in/hereby/x", false),
+            ("/srv/www/in/here", "index.html", false),
+            ("/elsewhere", "uploads/x", true),
+            ("/elsewhere", "x", false),
+        ] {
+            assert_eq!(is_upload(&pages(uploads), name), is, "{uploads} {name}");
+        }
+    }
 
     #[test]
     fn names_stay_beneath() {

@@ -117,6 +117,14 @@ impl Hub {
         }
     }
 
+    /// The server stops: nobody who polls is waited for.
+    pub fn release(&self) {
+        for entry in self.entries() {
+            let viewer = entry.state.lock().viewer.take();
+            drop(viewer);
+        }
+    }
+
     pub(crate) fn first_size(&self) -> Option<Size> {
         self.options.size
     }
