@@ -9,10 +9,11 @@ mod kit;
 mod table;
 
 use anywire_codec::framed::{Code, Header};
-use anywire_testkit::{Config, DEADLINE, Serving, TcpClient, processes, rounds};
+use anywire_testkit::processes::{self, resident};
+use anywire_testkit::{Config, DEADLINE, Serving, TcpClient, rounds};
 use kit::{
-    BINARY, GROWTH, RING, SEARCH, cli, exchange, json_message, message, only_json, raw, resident,
-    split, text, until_end,
+    BINARY, GROWTH, RING, SEARCH, cli, exchange, json_message, message, only_json, raw, split,
+    text, until_end,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};

@@ -4,6 +4,7 @@ use anywire::cli::client::http::{HttpError, Peer};
 use anywire::cli::client::link::{Event, LinkError};
 use anywire::cli::client::ws::{Message, WebSocket, WsError};
 use anywire_codec::dialect::native::{Client, SUBPROTOCOL};
+use anywire_testkit::processes::resident;
 use anywire_testkit::{Attach, Config, DEADLINE, NativeClient, Rng, Server, rounds};
 use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -12,19 +13,6 @@ use tokio::time::timeout;
 
 /// What a server may grow by, whatever is thrown at it.
 const GROWTH: u64 = 16 << 20;
-
-fn resident(pid: u32) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap_or("0");
-    line.trim()
-        .trim_end_matches(" kB")
-        .parse::<u64>()
-        .unwrap_or(0)
-        * 1024
-}
 
 /// The server is the same process, answers, and is not much larger.
 struct Unharmed {

@@ -38,19 +38,6 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-pub(crate) fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap_or("0");
-    line.trim()
-        .trim_end_matches(" kB")
-        .parse::<u64>()
-        .unwrap_or(0)
-        * 1024
-}
-
 /// Sends bytes and keeps the own side open; returns all that comes until the server closes.
 pub(crate) async fn exchange(at: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(at)

@@ -2,8 +2,9 @@
 #![no_main]
 
 use anywire_codec::dialect::xwterm::{
-    Decoder, MAX_ID, Query, Unit, cookie_value, looks_like_object, print_text, read_cookie, read_size,
+    MAX_ID, Query, Unit, cookie_value, looks_like_object, print_text, read_cookie, read_size,
 };
+use anywire_codec::text::Decoder;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

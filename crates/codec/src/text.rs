@@ -1,58 +1,53 @@
-//! Bytes that come in pieces into text that comes in pieces: UTF-8, mended where it is none.
+//! Bytes that come in pieces into characters: UTF-8, mended where it is none.
 
-/// At most three bytes of a character whose rest has not come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Text {
-    held: [u8; 3],
-    len: u8,
+/// The longest UTF-8 sequence, but for its last byte.
+const HELD_MAX: usize = 3;
+
+/// Turns bytes into characters. A sequence that is cut is held back until its end comes; what can never become a
+/// character is U+FFFD at once.
+#[derive(Clone, Debug, Default)]
+pub struct Decoder {
+    held: [u8; HELD_MAX],
+    len: usize,
 }
 
-/// What stands for bytes that are no UTF-8.
-const REPLACEMENT: &str = "\u{fffd}";
-
-impl Text {
-    /// The most bytes of text that so many bytes and what is held become.
-    #[must_use]
-    pub fn longest(bytes: usize) -> usize {
-        (bytes + 3) * REPLACEMENT.len()
-    }
-
-    /// Makes text of what lies behind `from` in `out`, with what was held before in front of it. A character that is
-    /// not whole at the end is held; each maximal part of what is no character becomes one U+FFFD, as browsers do it.
-    pub fn mend(&mut self, out: &mut Vec<u8>, from: usize) {
-        let held = &self.held[..usize::from(self.len)];
-        out.splice(from..from, held.iter().copied());
-        self.len = 0;
-        let Err(error) = std::str::from_utf8(&out[from..]) else {
-            return;
-        };
-        let bytes = out.split_off(from + error.valid_up_to());
-        let mut chunks = bytes.utf8_chunks().peekable();
-        while let Some(chunk) = chunks.next() {
-            out.extend_from_slice(chunk.valid().as_bytes());
-            let rest = chunk.invalid();
-            if chunks.peek().is_none() && is_beginning(rest) {
-                self.held[..rest.len()].copy_from_slice(rest);
-                self.len = rest.len() as u8;
-            } else if !rest.is_empty() {
-                out.extend_from_slice(REPLACEMENT.as_bytes());
+impl Decoder {
+    /// Appends the characters of `bytes` to `out`.
+    pub fn feed(&mut self, bytes: &[u8], out: &mut String) {
+        let joined;
+        let mut rest = bytes;
+        if self.len > 0 {
+            joined = [&self.held[..self.len], bytes].concat();
+            rest = &joined;
+            self.len = 0;
+        }
+        for chunk in rest.utf8_chunks() {
+            out.push_str(chunk.valid());
+            let invalid = chunk.invalid();
+            let at_end = invalid.as_ptr_range().end == rest.as_ptr_range().end;
+            if at_end && is_cut(invalid) {
+                self.held[..invalid.len()].copy_from_slice(invalid);
+                self.len = invalid.len();
+            } else if !invalid.is_empty() {
+                out.push(char::REPLACEMENT_CHARACTER);
             }
         }
     }
 
-    /// What is still held when nothing more comes, as text.
-    pub fn finish(&mut self) -> &'static str {
+    /// Nothing more comes: what was held back is no character.
+    pub fn finish(&mut self, out: &mut String) {
         if std::mem::take(&mut self.len) > 0 {
-            REPLACEMENT
-        } else {
-            ""
+            out.push(char::REPLACEMENT_CHARACTER);
         }
     }
 }
 
-/// Whether more bytes could make this a character.
-fn is_beginning(rest: &[u8]) -> bool {
-    !rest.is_empty() && std::str::from_utf8(rest).is_err_and(|error| error.error_len().is_none())
+/// Whether more bytes could make a character of it.
+fn is_cut(bytes: &[u8]) -> bool {
+    match std::str::from_utf8(bytes) {
+        Ok(_) => false,
+        Err(error) => error.valid_up_to() == 0 && error.error_len().is_none(),
+    }
 }
 
 #[cfg(test)]
@@ -61,18 +56,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn in_pieces(pieces: &[&[u8]]) -> String {
-        let (mut text, mut all) = (Text::default(), String::new());
+        let (mut decoder, mut text) = (Decoder::default(), "before".to_owned());
         for piece in pieces {
-            let mut out = b"before".to_vec();
-            out.extend_from_slice(piece);
-            text.mend(&mut out, 6);
-            assert!(out.len() - 6 <= Text::longest(piece.len()));
-            all += std::str::from_utf8(&out)
-                .unwrap()
-                .strip_prefix("before")
-                .unwrap();
+            decoder.feed(piece, &mut text);
         }
-        all + text.finish()
+        decoder.finish(&mut text);
+        text.strip_prefix("before").unwrap().to_owned()
     }
 
     #[test]

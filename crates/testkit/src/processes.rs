@@ -14,6 +14,21 @@ pub fn all() -> Vec<u32> {
         .collect()
 }
 
+/// Bytes of memory that the process has; 0 when it is gone.
+#[must_use]
+pub fn resident(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap_or("0");
+    line.trim()
+        .trim_end_matches(" kB")
+        .parse::<u64>()
+        .unwrap_or(0)
+        * 1024
+}
+
 /// Whether the process runs; a zombie does not.
 #[must_use]
 pub fn is_alive(pid: u32) -> bool {

@@ -62,8 +62,6 @@ pub(crate) const MESSAGE: usize = 1024 * 1024;
 pub(crate) const SHORT_MESSAGE: usize = 128 * 1024;
 /// Output bytes that are asked for at once: with a dialect's prefix they still fit a short frame header.
 pub(crate) const CHUNK: usize = 64 * 1024 - 64;
-/// The same where output is sent as text: what is no UTF-8 becomes three times as long.
-pub(crate) const TEXT_CHUNK: usize = CHUNK / 3 - 3;
 /// Output bytes of one turn, before others get theirs.
 pub(crate) const TURN: usize = 128 * 1024;
 /// Bytes that wait for a slow peer, beyond which nothing more is read from it.

@@ -77,15 +77,6 @@ impl Wrap {
 
     /// Writes the header of the message that ends here. At most 65,535 bytes of payload.
     pub(crate) fn finish(self, start: usize, out: &mut Vec<u8>) {
-        self.finish_as(Opcode::Binary, start, out);
-    }
-
-    /// The same for a message of text.
-    pub(crate) fn finish_text(self, start: usize, out: &mut Vec<u8>) {
-        self.finish_as(Opcode::Text, start, out);
-    }
-
-    fn finish_as(self, opcode: Opcode, start: usize, out: &mut Vec<u8>) {
         if !self.is_framed() {
             return;
         }
@@ -98,7 +89,7 @@ impl Wrap {
             out.copy_within(start + RESERVED.., start + len);
             out.truncate(start + len + payload);
         }
-        out[start..start + len].copy_from_slice(&header(opcode, payload)[..len]);
+        out[start..start + len].copy_from_slice(&header(Opcode::Binary, payload)[..len]);
         if deflated {
             out[start] |= DEFLATED;
         }

@@ -18,7 +18,6 @@ pub(crate) use xwterm::Xwterm;
 
 use crate::metrics::Wire;
 use anywire_codec::dialect::native::ErrorCode;
-use anywire_codec::text::Text;
 use anywire_model::{CloseReason, Intent, Offset, Role, Size, Stream};
 use anywire_session::{Attachment, Lag, Refused};
 use std::borrow::Cow;
@@ -151,11 +150,6 @@ pub(crate) trait Dialect: Send + Sync {
     /// How many output bytes may be sent now; 0 stops output until a message changes it.
     fn allowance(&self) -> usize {
         usize::MAX
-    }
-
-    /// How output becomes text, if it is sent as text. Then it has no prefix.
-    fn text(&mut self) -> Option<&mut Text> {
-        None
     }
 
     /// Bytes that stand in front of each piece of output.

@@ -3,7 +3,7 @@
 
 use super::{Dialect, Event, Fault, Frames, Inbound, Open, Request};
 use crate::metrics::Wire;
-use anywire_codec::text::Text;
+use anywire_codec::text::Decoder;
 use anywire_model::Intent;
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ pub(super) const RESET: &[u8] = b"\x1bc";
 #[derive(Debug, Default)]
 pub(crate) struct Raw {
     /// Output is text.
-    text: Option<Text>,
+    text: Option<Decoder>,
 }
 
 impl Raw {
     /// A client that gets text messages.
     pub(crate) fn text() -> Self {
         Self {
-            text: Some(Text::default()),
+            text: Some(Decoder::default()),
         }
     }
 
@@ -54,8 +54,19 @@ impl Dialect for Raw {
         }))
     }
 
-    fn text(&mut self) -> Option<&mut Text> {
-        self.text.as_mut()
+    fn translates(&self) -> bool {
+        self.text.is_some()
+    }
+
+    fn output(&mut self, bytes: &[u8], out: &mut Frames<'_>) {
+        let mut text = String::new();
+        if let Some(decoder) = &mut self.text {
+            decoder.feed(bytes, &mut text);
+        }
+        // A part of a character waits for the rest.
+        if !text.is_empty() {
+            out.text(text.as_bytes());
+        }
     }
 
     fn event(&mut self, event: Event<'_>, out: &mut Frames<'_>) {
@@ -66,7 +77,10 @@ impl Dialect for Raw {
                 self.say(&[line.as_bytes()], out);
             }
             Event::Closed(_) => {
-                let rest = self.text.as_mut().map_or("", Text::finish);
+                let mut rest = String::new();
+                if let Some(decoder) = &mut self.text {
+                    decoder.finish(&mut rest);
+                }
                 if !rest.is_empty() {
                     out.text(rest.as_bytes());
                 }

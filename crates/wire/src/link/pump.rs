@@ -210,12 +210,7 @@ impl Link {
         let start = wrap.begin(out);
         let (from, prefix) = (wrap.payload(start), dialect.prefix());
         out.resize(from + prefix, 0);
-        let chunk = if dialect.text().is_some() {
-            limits::TEXT_CHUNK
-        } else {
-            limits::CHUNK
-        };
-        let max = chunk.min(dialect.allowance());
+        let max = limits::CHUNK.min(dialect.allowance());
         let output = attachment.next(out, max);
         if let Output::Bytes {
             offset,
@@ -226,16 +221,6 @@ impl Link {
             let drops = self.context.listener.stderr == Stderr::Drop;
             if stream == Stream::Err && drops && !dialect.tells_streams() {
                 out.truncate(start);
-                return Ok(true);
-            }
-            if let Some(text) = dialect.text() {
-                text.mend(out, from);
-                if out.len() == from {
-                    // A part of a character, which waits for the rest.
-                    out.truncate(start);
-                } else {
-                    wrap.finish_text(start, out);
-                }
                 return Ok(true);
             }
             if dialect.translates() {

@@ -1,14 +1,14 @@
 //! The protocol of xwterm's sample server (version 1.9), over WebSocket and over HTTP polling alike.
 //!
 //! What a client sends is one unit: an object with `text` or `size`, and everything else is keys that were pressed
-//! ([`Unit`]). What it is sent is an object with `text` ([`print_text`], [`Decoder`]). Ids and sizes come in addresses.
+//! ([`Unit`]). What it is sent is an object with `text` ([`print_text`]). Ids and sizes come in addresses.
 
 mod id;
 mod output;
 mod query;
 
 pub use id::{cookie_value, random_id, read_cookie};
-pub use output::{Decoder, print_text};
+pub use output::print_text;
 pub use query::{Query, decode};
 
 use anywire_model::Size;

@@ -1,6 +1,7 @@
 //! What the sample server's clients send, and what must not be taken for it.
 
 use super::*;
+use crate::text::Decoder;
 use proptest::prelude::*;
 
 fn unit(bytes: &[u8]) -> (Option<String>, String) {

@@ -3,7 +3,7 @@
 use super::entry::Entry;
 use crate::limits;
 use crate::metrics::Meter;
-use anywire_codec::dialect::xwterm::Decoder;
+use anywire_codec::text::Decoder;
 use anywire_model::{Intent, Offset, Role, Size};
 use anywire_session::{Applied, Attachment, Output, Refused, Session};
 use parking_lot::Mutex;
