@@ -11,7 +11,6 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use tokio::net::TcpStream;
 
@@ -509,17 +508,11 @@ impl Drop for Server {
     }
 }
 
+/// A folder that nobody has: a process id comes back, and a failed test keeps its folder, so neither is in its name.
 fn fresh_folder() -> PathBuf {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let next = NEXT.fetch_add(1, Ordering::Relaxed);
-    let dir = std::env::temp_dir().join(format!("anywire-test-{}-{next}", std::process::id()));
-    let make = |path: &Path| {
-        DirBuilder::new()
-            .mode(0o700)
-            .create(path)
-            .expect("a folder for the test");
-    };
-    make(&dir);
-    make(&dir.join("run"));
+    let folder = tempfile::Builder::new().prefix("anywire-test-").tempdir();
+    let dir = folder.expect("a folder for the test").keep();
+    let make = |path: &Path| DirBuilder::new().mode(0o700).create(path);
+    make(&dir.join("run")).expect("a folder for the socket");
     dir
 }
