@@ -64,20 +64,27 @@ def start():
     print(f"start to first listener: {statistics.median(seconds) * 1000:.0f} ms (median of 9)")
 
 
-def idle(count=1000):
+def idle(count=1000, at_once=16):
+    """Sessions that start, at most so many at the same time, and then do nothing."""
     server = Server("cat")
+    children = f"/proc/{server.process.pid}/task/{server.process.pid}/children"
     warm = [server.connect() for _ in range(20)]
     time.sleep(1)
     worker = server.server()
     keys = ("RssAnon", "RssShmem", "Threads")
     before = [status(worker, key) for key in keys] + [status(server.process.pid, "RssAnon")]
-    connections = [server.connect() for _ in range(count)]
-    while len(open(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read().split()) < count + 21:
+    connections = []
+    for _ in range(count):
+        connections.append(server.connect())
+        # The server and the programs of the first twenty are children too.
+        while len(connections) + 21 - len(open(children).read().split()) >= at_once:
+            time.sleep(0.0005)
+    while len(open(children).read().split()) < count + 21:
         time.sleep(0.1)
     time.sleep(2)
     after = [status(worker, key) for key in keys] + [status(server.process.pid, "RssAnon")]
     per = [(b - a) / count for a, b in zip(before, after)]
-    print(f"idle terminal session ({count}, over tcp): server RssAnon {per[0]:.2f} KiB, shared {per[1]:.2f} KiB, "
+    print(f"idle terminal session ({count}, {at_once} started at once, over tcp): server RssAnon {per[0]:.2f} KiB, shared {per[1]:.2f} KiB, "
           f"threads {after[2] - before[2]:+d}; supervisor {before[3]} KiB + {per[3]:.2f} KiB a session")
     for connection in warm + connections:
         connection.close()

@@ -29,8 +29,11 @@ const SESSION_LOW: usize = 8;
 const STREAM: usize = 16;
 const START: usize = 24;
 const LEN: usize = 32;
-/// A terminal hands out this much a read; more would only allocate pages for nothing.
-const TERMINAL_READ: usize = 4096;
+/// A terminal holds this much (one less than its buffer of 4096 bytes); whoever asks for one byte more waits for the
+/// kernel's own worker to bring it.
+pub(crate) const TERMINAL_READ: usize = 4095;
+/// What is shorter is an answer to a key, with nothing behind it: asking would wait for the kernel's own worker too.
+const TERMINAL_ANSWER: usize = 128;
 /// Most bytes in the staging pipe: sixteen pages.
 const STAGE_LEN: usize = 64 << 10;
 /// Pieces that it holds for certain, however short they are.
@@ -228,6 +231,13 @@ fn fill(source: &Source<'_>, pipe: &StagePipe, budget: usize) -> io::Result<(usi
     let terminal = source.stream.is_none();
     let piece = if terminal { TERMINAL_READ } else { STAGE_LEN };
     let (mut staged, mut pieces) = (0, 0);
+    // A shorter piece of a terminal's is its last for now. In a turn of several, other programs are served while the
+    // kernel brings more.
+    let enough = if budget > TERMINAL_READ {
+        TERMINAL_READ / 2
+    } else {
+        TERMINAL_ANSWER
+    };
     while staged < budget && pieces < STAGE_PIECES {
         pieces += 1;
         let want = piece.min(budget - staged);
@@ -236,9 +246,8 @@ fn fill(source: &Source<'_>, pipe: &StagePipe, budget: usize) -> io::Result<(usi
             Ok(0) => return Ok((staged, End::Eof)),
             Ok(len) => {
                 staged += len;
-                // A terminal gives all it has: after a short piece there is nothing, and asking would wait for the
-                // kernel's own worker. Once the program has ended that is asked, to be certain.
-                if terminal && !source.ended && len < want / 2 {
+                // Once the program has ended it is asked all the same, to be certain.
+                if terminal && !source.ended && len < enough.min(want) {
                     return Ok((staged, End::Empty));
                 }
             }

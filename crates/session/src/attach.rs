@@ -188,7 +188,7 @@ enum Picture {
     /// From a keyframe that was asked for.
     Asked(oneshot::Receiver<Keyframe>),
     /// From this one.
-    Here(Keyframe),
+    Here(Box<Keyframe>),
 }
 
 impl Attachment {
@@ -247,28 +247,36 @@ impl Attachment {
 
     /// Waits until [`Attachment::next`] has something. Cancel-safe.
     pub async fn ready(&mut self) {
+        if self.is_drawing() {
+            // Rare, and larger than what an idle attachment waits with.
+            return Box::pin(self.drawn()).await;
+        }
+        let log = self.session.0.log();
+        loop {
+            let mut changed = pin!(log.changed());
+            changed.as_mut().enable();
+            let Progress { head, ended } = log.progress();
+            if ended || head > self.cursor || log.marks() > self.marks {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until the picture is here.
+    async fn drawn(&mut self) {
         loop {
             match &mut self.picture {
-                Picture::None => {
-                    let log = self.session.0.log();
-                    let mut changed = pin!(log.changed());
-                    changed.as_mut().enable();
-                    let Progress { head, ended } = log.progress();
-                    if ended || head > self.cursor || log.marks() > self.marks {
-                        return;
-                    }
-                    changed.await;
-                }
+                Picture::None | Picture::Here(_) => return,
                 Picture::Wanted => self.picture = Picture::Asked(self.session.0.ask_keyframe()),
                 Picture::Asked(keyframe) => match keyframe.await {
-                    Ok(keyframe) => self.picture = Picture::Here(keyframe),
+                    Ok(keyframe) => self.picture = Picture::Here(Box::new(keyframe)),
                     // The keeper's queue was full, or it is just leaving.
                     Err(_) => {
                         self.picture = Picture::Wanted;
                         tokio::time::sleep(AGAIN).await;
                     }
                 },
-                Picture::Here(_) => return,
             }
         }
     }
@@ -283,12 +291,13 @@ impl Attachment {
     pub fn next(&mut self, buf: &mut Vec<u8>, max: usize) -> Output {
         match std::mem::replace(&mut self.picture, Picture::None) {
             Picture::None => {}
-            Picture::Here(Keyframe {
-                offset,
-                marks,
-                size,
-                dump,
-            }) => {
+            Picture::Here(keyframe) => {
+                let Keyframe {
+                    offset,
+                    marks,
+                    size,
+                    dump,
+                } = *keyframe;
                 (self.cursor, self.marks) = (offset, marks);
                 self.took();
                 return Output::Keyframe { offset, size, dump };

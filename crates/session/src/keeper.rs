@@ -174,12 +174,15 @@ impl Drawing {
                 self.restart();
                 continue;
             }
-            let taken = self.draw(&slice);
-            if taken == 0 && !self.widen(&mut slice, until) {
-                return;
-            }
-            if self.offset - self.stored >= self.log.capacity() / 4 {
-                self.store(&**house);
+            // Text with more behind it than this slice is not drawn even once a slice.
+            if want == left || self.draw(&slice, Screen::skim) == 0 {
+                let taken = self.draw(&slice, Screen::advance);
+                if taken == 0 && !self.widen(&mut slice, until) {
+                    return;
+                }
+                if self.offset - self.stored >= self.log.capacity() / 4 {
+                    self.store(&**house);
+                }
             }
             tokio::task::yield_now().await;
         }
@@ -192,10 +195,10 @@ impl Drawing {
         (SLICE * USUAL / cells.max(1)).clamp(SLICE_MIN, SLICE)
     }
 
-    /// Draws what the screen takes of `bytes`; returns how much that was.
-    fn draw(&mut self, bytes: &[u8]) -> usize {
+    /// Has the screen take of `bytes` what it will; returns how much that was.
+    fn draw(&mut self, bytes: &[u8], take: fn(&mut Screen, &[u8]) -> usize) -> usize {
         let screen = &mut self.screen;
-        let drawn = catch_unwind(AssertUnwindSafe(|| screen.advance(bytes)));
+        let drawn = catch_unwind(AssertUnwindSafe(|| take(screen, bytes)));
         let taken = drawn.unwrap_or_else(|_| {
             // A blank screen that the program draws on is better than none for ever.
             tracing::error!(
@@ -222,7 +225,7 @@ impl Drawing {
             {
                 return false;
             }
-            return self.draw(slice) > 0;
+            return self.draw(slice, Screen::advance) > 0;
         }
         match self.log.mark(self.marks) {
             Some(mark) if mark.offset <= until => {
@@ -295,12 +298,12 @@ mod tests {
     fn output_that_breaks_the_drawing_costs_the_picture_and_not_the_session() {
         let log = Arc::new(Ring::heap(Size::DEFAULT, 1 << 16, 1 << 16));
         let mut drawing = Drawing::begin(log);
-        assert_eq!(drawing.draw(b"before"), 6);
+        assert_eq!(drawing.draw(b"before", Screen::advance), 6);
         assert_eq!(
-            drawing.draw(crate::screen::BREAKS),
+            drawing.draw(crate::screen::BREAKS, Screen::advance),
             crate::screen::BREAKS.len()
         );
-        assert_eq!(drawing.draw(b"after"), 5);
+        assert_eq!(drawing.draw(b"after", Screen::advance), 5);
         let picture = drawing.keyframe().dump;
         let has = |text: &[u8]| picture.windows(text.len()).any(|window| window == text);
         assert!(has(b"after") && !has(b"before"));

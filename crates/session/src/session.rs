@@ -85,11 +85,12 @@ pub(crate) struct State {
     told: bool,
     /// Until a client that had typed is back, or for a moment, the program may fill the ring no further than this.
     hold: Option<(Offset, Instant)>,
-    pub(crate) unattended: Option<Unattended>,
+    /// On the heap, as is what else a session seldom has.
+    pub(crate) unattended: Option<Box<Unattended>>,
     /// Whose paste has begun and not ended; [`BEFORE_THE_CRASH`] for a client of an earlier server.
     pub(crate) paste: Option<u64>,
     /// What a dialect must know again after a crash.
-    note: Option<serde_json::Value>,
+    note: Option<Box<serde_json::Value>>,
 }
 
 /// No seat has this key.
@@ -119,7 +120,7 @@ impl Session {
             hold: adopted.then(|| (log.tail() + log.capacity(), Instant::now() + HOLD)),
             unattended: None,
             paste: page.pasting.then_some(BEFORE_THE_CRASH),
-            note: page.note,
+            note: page.note.map(Box::new),
         };
         let drawn = log.checkpoint().map_or(0, |checkpoint| checkpoint.offset);
         let has_screen = running.io == Io::Pty;
@@ -250,13 +251,13 @@ impl Session {
     /// What a dialect keeps with the session, where a new server finds it.
     #[must_use]
     pub fn note(&self) -> Option<serde_json::Value> {
-        self.0.state.lock().note.clone()
+        self.0.state.lock().note.as_deref().cloned()
     }
 
     /// Keeps something for a dialect: at most a kilobyte as JSON, or a new server does not find it.
     pub fn set_note(&self, note: serde_json::Value) {
         let mut state = self.0.state.lock();
-        state.note = Some(note);
+        state.note = Some(Box::new(note));
         self.0.save_page_of(&state);
     }
 
@@ -394,7 +395,7 @@ impl Inner {
             name: name.as_ref().to_owned(),
             told: state.told,
             pasting: state.paste.is_some(),
-            note: state.note.clone(),
+            note: state.note.as_deref().cloned(),
         };
         self.log()
             .put_page(&serde_json::to_vec(&page).unwrap_or_default());

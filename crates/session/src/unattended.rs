@@ -22,11 +22,11 @@ impl Inner {
             state.unattended = None;
         } else if state.unattended.is_none() {
             let head = self.log().head();
-            state.unattended = Some(Unattended {
+            state.unattended = Some(Box::new(Unattended {
                 since: head,
                 scanned: head,
                 scanner: QueryScanner::new(),
-            });
+            }));
         }
     }
 

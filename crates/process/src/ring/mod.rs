@@ -63,7 +63,8 @@ impl std::fmt::Debug for Ring {
 #[derive(Debug)]
 enum Store {
     Shared(Shared),
-    Heap(Mutex<Heap>),
+    /// Boxed, so that programs' logs do not carry its size.
+    Heap(Box<Mutex<Heap>>),
 }
 
 /// Makes the memory of a program's log: a sealed memfd with a ring of `ring_len` bytes (rounded up to a power of two,
@@ -90,7 +91,9 @@ impl Ring {
     /// `max` in any case.
     #[must_use]
     pub fn heap(size: Size, keep: usize, max: usize) -> Self {
-        Self::with(Store::Heap(Mutex::new(Heap::new(size, keep, max))))
+        Self::with(Store::Heap(Box::new(Mutex::new(Heap::new(
+            size, keep, max,
+        )))))
     }
 
     fn with(store: Store) -> Self {

@@ -118,6 +118,21 @@ impl Screen {
         }
     }
 
+    /// Passes over text that need not be drawn because what follows it scrolls it away: for a caller that has more than
+    /// `bytes`. Returns how many bytes are done with; what is behind them has to be drawn before the screen shows
+    /// anything true.
+    pub fn skim(&mut self, bytes: &[u8]) -> usize {
+        if self.swallowing != State::Ground || !self.emulator.scrolls_whole_screen() {
+            return 0;
+        }
+        let run = &bytes[..skip::run(bytes)];
+        let Some(cut) = skip::cut(run, self.emulator.rows()) else {
+            return 0;
+        };
+        skip_to(&mut self.emulator, &run[..cut]);
+        cut
+    }
+
     /// Throws away the rest of a sequence that was too long. Returns where it ends.
     fn swallow(&mut self, bytes: &[u8]) -> usize {
         if self.swallowing == State::Ground || bytes.is_empty() {
@@ -208,6 +223,14 @@ impl Screen {
     }
 }
 
+/// Leaves `skipped` undrawn: a run up to its cut.
+fn skip_to(emulator: &mut Emulator, skipped: &[u8]) {
+    for sgr in skip::sgr_state(skipped) {
+        parser::advance(emulator, sgr);
+    }
+    emulator.skip_to_bottom();
+}
+
 /// One pass over output.
 struct Feed<'a> {
     emulator: &'a mut Emulator,
@@ -248,12 +271,8 @@ impl Feed<'_> {
         if let Some(cut) = skip::cut(&self.bytes[start..self.ground], self.emulator.rows()) {
             self.draw(start);
             if self.emulator.scrolls_whole_screen() {
-                let cut = start + cut;
-                for sgr in skip::sgr_state(&self.bytes[start..cut]) {
-                    parser::advance(self.emulator, sgr);
-                }
-                self.emulator.skip_to_bottom();
-                self.fed = cut;
+                skip_to(self.emulator, &self.bytes[start..start + cut]);
+                self.fed = start + cut;
             }
         }
         end

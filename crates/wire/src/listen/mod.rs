@@ -13,6 +13,7 @@ use seats::{Place, Seat, Seats, refuse};
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -112,8 +113,9 @@ async fn accept_all(
         backoff = Backoff::default();
         match seats.take(accepted.address()) {
             Some(Seat::Taken(place)) => {
+                let open = server.metrics().accepted();
                 let arrival = Box::new((accepted, server.clone()));
-                tasks.spawn_on(connection(arrival, shutdown.clone(), place), worker);
+                tasks.spawn_on(connection(arrival, shutdown.clone(), place, open), worker);
             }
             Some(Seat::Refused(place, why)) => {
                 server.metrics().turned(why);
@@ -198,24 +200,48 @@ impl Server {
 }
 
 /// One connection, from here on in its worker. What its handshake needs is on the heap and gone before the pump
-/// begins.
-async fn connection(arrival: Box<(Accepted, Server)>, shutdown: CancellationToken, place: Place) {
-    let _open = arrival.1.metrics().accepted();
-    // A statement of its own: in the head of the `if let`, the handshake's memory would live as long as the pump.
-    let behind = Box::pin(shake_hands(arrival, shutdown.clone())).await;
-    match behind {
-        Some(Behind::Pump(entry)) => link::run(entry, shutdown).await,
-        Some(Behind::Messages(entry)) => framed::run(entry, place, shutdown).await,
-        None => {}
+/// begins; what the pump does not need is on the heap too, so that an idle connection's task takes 256 bytes.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn keeps its arguments twice"
+)]
+fn connection(
+    arrival: Box<(Accepted, Server)>,
+    shutdown: CancellationToken,
+    place: Place,
+    open: impl Send,
+) -> impl Future<Output = ()> + Send {
+    async move {
+        // A statement of its own: in the head of the `match`, the handshake's memory would live as long as the pump.
+        let behind = begin(*arrival, &shutdown).await;
+        match behind {
+            Some(Behind::Pump(entry)) => {
+                link::run(entry, shutdown).await;
+                drop(place);
+            }
+            Some(Behind::Messages(entry)) => {
+                Box::pin(framed::run(entry, place, shutdown)).await;
+            }
+            None => drop(place),
+        }
+        drop(open);
     }
+}
+
+/// The handshake on the heap.
+fn begin(
+    (accepted, server): (Accepted, Server),
+    shutdown: &CancellationToken,
+) -> Pin<Box<impl Future<Output = Option<Behind>> + Send + use<>>> {
+    Box::pin(shake_hands(accepted, server, shutdown.clone()))
 }
 
 /// What comes before the pump, in the worker that the connection belongs to. `None` if nothing comes after it.
 async fn shake_hands(
-    arrival: Box<(Accepted, Server)>,
+    accepted: Accepted,
+    server: Server,
     shutdown: CancellationToken,
 ) -> Option<Behind> {
-    let (accepted, server) = *arrival;
     let (socket, peer) = match accepted.register() {
         Ok(Some(registered)) => registered,
         Ok(None) => {

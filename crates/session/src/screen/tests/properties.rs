@@ -28,6 +28,24 @@ fn feed(screen: &mut Screen, bytes: &[u8], pieces: &[usize]) -> usize {
     taken
 }
 
+/// As the keeper does: text with more behind it is passed over where that may be. Returns how much was taken in all.
+fn skim(screen: &mut Screen, bytes: &[u8], piece: usize) -> usize {
+    let (mut taken, mut want) = (0, piece);
+    loop {
+        let slice = &bytes[taken..bytes.len().min(taken + want)];
+        let is_last = taken + slice.len() == bytes.len();
+        let mut took = if is_last { 0 } else { screen.skim(slice) };
+        if took == 0 {
+            took = screen.advance(slice);
+        }
+        taken += took;
+        if is_last {
+            return taken;
+        }
+        want = if took == 0 { 2 * want } else { piece };
+    }
+}
+
 fn pieces() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(prop_oneof![1..20usize, 100..5000usize, Just(1 << 20)], 1..6)
 }
@@ -81,6 +99,20 @@ proptest! {
         same(&snapshot::all(&screen), &snapshot::all(&eager), b"")?;
         prop_assert_eq!(screen.dump(), eager.dump());
         prop_assert_eq!(screen.take_replies(), eager.take_replies());
+    }
+
+    #[test]
+    fn text_that_is_passed_over_changes_nothing(
+        bytes in output(common(), 60),
+        sizes in prop::collection::vec(size(), 1),
+        piece in 200..6000usize,
+    ) {
+        let mut eager = Screen::new(sizes[0]);
+        let taken = feed(&mut eager, &bytes, &[16]);
+        let mut screen = Screen::new(sizes[0]);
+        prop_assert_eq!(skim(&mut screen, &bytes, piece), taken);
+        same(&snapshot::all(&screen), &snapshot::all(&eager), b"")?;
+        prop_assert_eq!(screen.dump(), eager.dump());
     }
 
     #[test]
