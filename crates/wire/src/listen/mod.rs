@@ -10,6 +10,8 @@ use crate::tcp::Console;
 use crate::{Context, auto, framed, http, tcp, tls};
 use accept::{Accepted, Acceptor};
 use seats::{Place, Seat, Seats, refuse};
+
+pub(crate) use seats::Stranger;
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
@@ -111,8 +113,8 @@ async fn accept_all(
         };
         backoff = Backoff::default();
         match seats.take(accepted.address()) {
-            Some(Seat::Taken(place)) => {
-                let arrival = Box::new((accepted, server.clone()));
+            Some(Seat::Taken(place, stranger)) => {
+                let arrival = Box::new((accepted, server.clone(), stranger));
                 tasks.spawn_on(connection(arrival, shutdown.clone(), place), worker);
             }
             Some(Seat::Refused(place, why)) => {
@@ -197,9 +199,12 @@ impl Server {
     }
 }
 
+/// A connection that has come, and whether it has yet to say who it is.
+type Arrival = (Accepted, Server, Option<Stranger>);
+
 /// One connection, from here on in its worker. What its handshake needs is on the heap and gone before the pump
 /// begins.
-async fn connection(arrival: Box<(Accepted, Server)>, shutdown: CancellationToken, place: Place) {
+async fn connection(arrival: Box<Arrival>, shutdown: CancellationToken, place: Place) {
     let _open = arrival.1.metrics().accepted();
     // A statement of its own: in the head of the `if let`, the handshake's memory would live as long as the pump.
     let behind = Box::pin(shake_hands(arrival, shutdown.clone())).await;
@@ -211,11 +216,9 @@ async fn connection(arrival: Box<(Accepted, Server)>, shutdown: CancellationToke
 }
 
 /// What comes before the pump, in the worker that the connection belongs to. `None` if nothing comes after it.
-async fn shake_hands(
-    arrival: Box<(Accepted, Server)>,
-    shutdown: CancellationToken,
-) -> Option<Behind> {
-    let (accepted, server) = *arrival;
+async fn shake_hands(arrival: Box<Arrival>, shutdown: CancellationToken) -> Option<Behind> {
+    // Whoever gets through on a wire without requests has logged in: then nobody holds it any more.
+    let (accepted, server, stranger) = *arrival;
     let (socket, peer) = match accepted.register() {
         Ok(Some(registered)) => registered,
         Ok(None) => {
@@ -238,7 +241,8 @@ async fn shake_hands(
     let entry = match server {
         Server::Http(server) => {
             let nothing = Vec::new();
-            server.shake_hands(socket, peer, nothing, shutdown).await
+            let handshake = server.shake_hands(socket, peer, nothing, stranger, shutdown);
+            handshake.await
         }
         Server::Tcp(context) => {
             let console = Console::raw(socket, Vec::new());
@@ -250,9 +254,9 @@ async fn shake_hands(
             let entry = tcp::shake_hands(console, peer, context, shutdown).await;
             entry.map(Behind::Pump)
         }
-        Server::Auto(server) => server.shake_hands(socket, peer, shutdown).await,
+        Server::Auto(server) => server.shake_hands(socket, peer, stranger, shutdown).await,
         Server::Framed(context) => {
-            let entry = framed::Entry::new(context, socket, peer, Vec::new());
+            let entry = framed::Entry::new(context, socket, peer, Vec::new(), stranger);
             Some(Behind::Messages(Box::new(entry)))
         }
     };
