@@ -1,11 +1,11 @@
-//! Who may come in, with the real binary: users and tokens from its file, TLS, start codes that change.
+//! Who may come in, with the real binary: users and tokens from its file, TLS, certificates and start codes that change.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use anywire_testkit::{Config, Server, processes, wait_until};
+use anywire_testkit::{Config, NativeClient, Server, processes, wait_until};
 use rustix::process::Signal;
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -174,6 +174,127 @@ async fn users_and_tokens_from_the_file_over_https() {
     })
     .await;
     assert_eq!(me(&server, &["-u", "ada:another"]), (200, ada));
+    server.stop().await;
+}
+
+/// A certificate for 127.0.0.1 and its key, as PEM.
+fn pair() -> (String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let cert = params.self_signed(&key).unwrap();
+    (
+        pem("CERTIFICATE", cert.der()),
+        pem("PRIVATE KEY", key.serialized_der()),
+    )
+}
+
+fn pem(kind: &str, der: &[u8]) -> String {
+    let body = data_encoding::BASE64.encode(der);
+    let lines: Vec<&str> = (0..body.len())
+        .step_by(64)
+        .map(|at| &body[at..body.len().min(at + 64)])
+        .collect();
+    format!(
+        "-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n",
+        lines.join("\n")
+    )
+}
+
+/// `curl` by HTTPS, to whom this certificate is the only one that counts.
+fn trusting(server: &Server, certificate: &str, path: &str) -> Command {
+    let mut command = Command::new("curl");
+    command
+        .args(["-sSN", "--fail", "--max-time", "60", "--cacert"])
+        .arg(server.dir().join(certificate))
+        .arg(format!("https://{}{path}", server.address("https")))
+        .stderr(Stdio::null());
+    command
+}
+
+/// A child that goes with the test.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_hang_up_reads_certificates_again_and_leaves_connections_alone() {
+    let (old, new) = (pair(), pair());
+    let server = Config::new(BINARY)
+        .command(["cat"])
+        .listener("https://127.0.0.1:0")
+        .with("cert.pem", &old.0)
+        .with("key.pem", &old.1)
+        .with("old.pem", &old.0)
+        .with("new.pem", &new.0)
+        .variable("ANYWIRE_CERT", "cert.pem")
+        .variable("ANYWIRE_KEY", "key.pem")
+        .start();
+    let presents = |certificate: &str| {
+        let mut curl = trusting(&server, certificate, "/healthz");
+        curl.stdout(Stdio::null()).status().unwrap().success()
+    };
+    let mut live = NativeClient::open(&server).await;
+    let session = live.session();
+    let program = server.program(&session).await;
+    let out = server.dir().join("out");
+    let path = format!("/api/sessions/{session}/output?follow=1");
+    let mut follower = trusting(&server, "old.pem", &path);
+    let mut follower = Running(
+        follower
+            .stdout(File::create(&out).unwrap())
+            .spawn()
+            .unwrap(),
+    );
+    let followed = async |word: &str| {
+        wait_until("output by the first connection", || {
+            fs::read_to_string(&out).ok()?.contains(word).then_some(())
+        })
+        .await;
+    };
+    live.send("one\r");
+    live.see("one").await;
+    followed("one").await;
+    assert!(presents("old.pem") && !presents("new.pem"));
+
+    let write = |name: &str, text: &str| fs::write(server.dir().join(name), text).unwrap();
+    write("cert.pem", &new.0);
+    write("key.pem", &new.1);
+    processes::signal(server.supervisor_pid(), Signal::HUP);
+    wait_until("the new certificate", || presents("new.pem").then_some(())).await;
+    assert!(!presents("old.pem"));
+    live.send("two\r");
+    live.see("two").await;
+    followed("two").await;
+    assert_eq!(follower.0.try_wait().unwrap(), None);
+    assert_eq!(server.program(&session).await, program);
+    assert_eq!(live.connections, 1);
+
+    // Files that do not belong together change nothing, and are told.
+    write("key.pem", &old.1);
+    processes::signal(server.supervisor_pid(), Signal::HUP);
+    wait_until("the complaint", || {
+        let log = server.log();
+        log.contains("the certificate stays as it was")
+            .then_some(())
+    })
+    .await;
+    assert!(presents("new.pem"));
+    write("key.pem", &new.1);
+
+    // The next server reads the files as they are.
+    let before = server.kill_server().await;
+    server.next_server(before).await;
+    wait_until("the next server's answer", || {
+        presents("new.pem").then_some(())
+    })
+    .await;
+    live.send("three\r");
+    live.see("three").await;
     server.stop().await;
 }
 

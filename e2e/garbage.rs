@@ -4,8 +4,8 @@ use anywire::cli::client::http::{HttpError, Peer};
 use anywire::cli::client::link::{Event, LinkError};
 use anywire::cli::client::ws::{Message, WebSocket, WsError};
 use anywire_codec::dialect::native::{Client, SUBPROTOCOL};
-use anywire_testkit::processes::resident;
-use anywire_testkit::{Attach, Config, DEADLINE, NativeClient, Rng, Server, rounds};
+use anywire_testkit::processes::{self, resident};
+use anywire_testkit::{Attach, Config, DEADLINE, NativeClient, Rng, Server, rounds, wait_until};
 use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -364,4 +364,47 @@ async fn codes_are_guarded_and_tickets_are_for_once() {
         assert!(matches!(last.as_u16(), 401 | 429), "{last}");
     }
     assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+}
+
+/// Out of descriptors, with more clients at the door: the server waits longer and longer before it looks again, those
+/// that it has go on, and who comes when there is room is served.
+#[tokio::test]
+async fn a_storm_beyond_its_descriptors_passes() {
+    let server = Config::new(env!("CARGO_BIN_EXE_anywire"))
+        .listener("tcp://127.0.0.1:0")
+        .start();
+    let mut live = NativeClient::open(&server).await;
+    live.send("echo be''fore\r");
+    live.see("before").await;
+    let unharmed = Unharmed::look(&server);
+    let pid = unharmed.pid.expect("a server");
+    processes::limit_descriptors(pid, processes::descriptors(pid).len() + 10);
+    let mut storm = Vec::new();
+    for scheme in ["http", "tcp"] {
+        for _ in 0..50 {
+            let stream = TcpStream::connect(server.address(scheme)).await;
+            storm.push(stream.expect("the kernel takes connections"));
+        }
+    }
+    let log = server.dir().join("log");
+    wait_until("a pause that has grown", || {
+        let log = std::fs::read_to_string(&log).expect("a log");
+        let long = |line: &str| line.contains("os error 24") && line.contains("millis=160");
+        log.lines().any(long).then_some(())
+    })
+    .await;
+    for round in 0..3 {
+        live.send(format!("echo still''{round}\r"));
+        live.see(&format!("still{round}")).await;
+    }
+    assert_eq!(live.connections, 1);
+    drop(storm);
+    // Still with as few descriptors as in the storm.
+    unharmed.check(&server).await;
+    let mut late = NativeClient::open(&server).await;
+    late.send("echo af''ter\r");
+    late.see("after").await;
+    live.send("exit 3\r");
+    assert_eq!(live.exit().await.code, 3);
+    server.stop().await;
 }

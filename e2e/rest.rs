@@ -139,6 +139,53 @@ async fn output_is_followed_byte_for_byte_across_the_server_s_death() {
     server.stop().await;
 }
 
+/// What the README says of `curl`, as it stands there.
+#[tokio::test]
+async fn the_readme_s_lines_work() {
+    let server = shell().with_auth().start();
+    let binary = env!("CARGO_BIN_EXE_anywire");
+    let lines: Vec<&str> = include_str!("../README.md")
+        .lines()
+        .skip_while(|line| !line.starts_with("`curl` is enough"))
+        .skip_while(|line| !line.starts_with("    "))
+        .take_while(|line| line.starts_with("    "))
+        .collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    let script = lines
+        .join("\n")
+        .replace("cargo run --release -- ", &format!("{binary} "))
+        .replace("127.0.0.1:7681", &server.address("http").to_string());
+    assert!(
+        !script.contains("cargo") && script.contains(binary),
+        "{script}"
+    );
+    std::fs::write(server.dir().join("a-file-to-list"), "").expect("a file");
+    let out = server.dir().join("out");
+    let mut command = Command::new("bash");
+    let child = command
+        .args(["-e", "-c", &format!("{script}\nwait")])
+        .env("ANYWIRE_RUNTIME_DIR", server.runtime_dir())
+        .current_dir(server.dir())
+        .stdout(File::create(&out).expect("a file"))
+        .stderr(Stdio::null())
+        .spawn();
+    let follower = Follower {
+        child: child.expect("bash runs"),
+        file: out.clone(),
+    };
+    wait_until("what `ls` printed", || {
+        String::from_utf8(read(&out))
+            .ok()?
+            .contains("a-file-to-list")
+            .then_some(())
+    })
+    .await;
+    let killed = server.cli(&["kill", "work"]).output().expect("it runs");
+    assert!(killed.status.success(), "{killed:?}");
+    assert_eq!(follower.end().await.0, 0);
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_full_screen_program_is_seen_and_its_name_kept() {
     let server = shell().start();

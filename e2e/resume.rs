@@ -1,7 +1,9 @@
 //! Coming back: whoever knows his offset gets exactly the bytes from there, or is told that he cannot.
 
 use anywire_model::Size;
-use anywire_testkit::{Attach, Config, NativeClient, Rng, flood, rounds};
+use anywire_session::screen::Screen;
+use anywire_testkit::{Attach, Config, NativeClient, Rng, Server, flood, rounds, wait_until};
+use serde_json::Value;
 
 /// The log of a session, as large as it is by default.
 const RING: u64 = 2 << 20;
@@ -146,6 +148,97 @@ async fn past_the_ring_pipes_get_a_named_gap() {
     );
     assert_eq!(late.lost + late.out.len() as u64, total);
     flood::check(late.lost, &late.out);
+}
+
+const POEM: &str = "\
+#include <stdio.h>
+
+/* Kommentar: äöü → 語 */
+int main(void) {
+\tfor (int i = 0; i < 10; i++)
+\t\tprintf(\"line %d\\n\", i);
+\treturn 0;
+}
+";
+
+/// What the command line says that the terminal shows.
+fn screen(server: &Server, session: &str) -> Value {
+    let output = server.cli(&["screen", session, "--json"]).output();
+    let output = output.expect("the command runs");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// What a terminal of this size shows that was sent these bytes.
+fn drawn(size: Size, bytes: &[u8]) -> Value {
+    let mut screen = Screen::new(size);
+    assert_eq!(screen.advance(bytes), bytes.len());
+    serde_json::to_value(screen.picture(true)).expect("JSON")
+}
+
+/// An editor as somebody saw it grow, as somebody sees it who comes when nobody is there, and as the server says that
+/// it is: the same cells, colours, cursor and modes. So it is again when its server has died.
+#[tokio::test]
+async fn an_editor_is_attached_again_with_identical_cells() {
+    let server = shell().with("poem.c", POEM).start();
+    let size = Size::checked(90, 28);
+    let attach = |session: Option<String>| Attach {
+        session,
+        size,
+        ..Attach::default()
+    };
+    let mut first = NativeClient::attach(&server, attach(None)).await;
+    let (session, size) = (first.session(), size.expect("a size"));
+    let shows = async |text: &str| {
+        wait_until(text, || {
+            let screen = screen(&server, &session);
+            let last = screen["rows"].as_array()?.last()?.as_str()?.trim();
+            let whole = screen["modes"]["alternate"] == true && screen["cursor"]["visible"] == true;
+            (whole && last == text && screen["cursor"]["row"] != 27).then_some(screen)
+        })
+        .await
+    };
+    let head = async || {
+        let sessions = server.sessions().await;
+        sessions[0]["head"].as_u64().expect("a head")
+    };
+    // The last words are in two parts, so that the line that is typed is not taken for them.
+    first.send("vim -u NONE -N -n poem.c\r");
+    first.send(":syntax on | set nu cul hls mouse=a noru nosc | vsplit\r");
+    first.send("/line\r:echo 'rea'.'dy'\r");
+    first.push().await;
+    let shown = shows("ready").await;
+    let end = head().await;
+    first.until("all of it", |first| first.next() == end).await;
+    let cells = shown["cells"].to_string();
+    assert!(
+        cells.contains("\u{8a9e}") && cells.contains("\"sgr\":\"38;5;"),
+        "{cells}"
+    );
+    assert_eq!(drawn(size, &first.out), shown);
+    first.disconnect();
+    server
+        .until_sessions("an empty session", |all| all[0]["attachments"] == 0)
+        .await;
+
+    let mut late = NativeClient::attach(&server, attach(Some(session.clone()))).await;
+    late.until("the picture", |late| !late.keyframes.is_empty())
+        .await;
+    assert_eq!(late.keyframes, [end], "nothing but a picture");
+    assert_eq!(drawn(size, &late.out), shown);
+    late.disconnect();
+    let old = server.kill_server().await;
+    server.next_server(old).await;
+    let mut late = NativeClient::attach(&server, attach(Some(session.clone()))).await;
+    late.until("the picture", |late| !late.keyframes.is_empty())
+        .await;
+    assert_eq!(drawn(size, &late.out), shown);
+
+    // And it is the editor, not its picture.
+    late.send("ggOedited\x1b:wqa\r");
+    late.see("\x1b[?1049l").await;
+    let text = std::fs::read_to_string(server.dir().join("poem.c")).expect("a file");
+    assert_eq!(text, format!("edited\n{POEM}"));
+    server.stop().await;
 }
 
 /// A flood, somebody who watches it without ever reading, and somebody who wants it to stop.

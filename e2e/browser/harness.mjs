@@ -202,6 +202,33 @@ export class Page {
     });
   }
 
+  /** Every cell of the screen: its text, colours and attributes; the cursor; which screen it is. */
+  cells() {
+    return this.page.evaluate(() => {
+      const { buffer, rows, cols } = globalThis.anywire.terminal;
+      const { active } = buffer;
+      const cells = [];
+      for (let y = 0; y < rows; y += 1) {
+        const line = active.getLine(active.baseY + y);
+        for (let x = 0; x < cols; x += 1) {
+          const cell = line.getCell(x);
+          const colours = [
+            cell.getFgColorMode(),
+            cell.getFgColor(),
+            cell.getBgColorMode(),
+            cell.getBgColor(),
+          ];
+          const flags = [cell.isBold(), cell.isDim(), cell.isItalic(), cell.isUnderline(), cell.isInverse()];
+          // What was never written and a blank look the same.
+          cells.push(
+            `${cell.getChars().trim()} ${colours.join(',')} ${flags.map(Number).join('')}${cell.getWidth()}`,
+          );
+        }
+      }
+      return { cells, cursor: [active.cursorX, active.cursorY], type: active.type };
+    });
+  }
+
   screen() {
     return this.page.evaluate(() => {
       const { buffer, rows } = globalThis.anywire.terminal;

@@ -12,7 +12,16 @@ import { loginForm } from './login.mjs';
 import { phone } from './phone.mjs';
 import { prefix } from './prefix.mjs';
 import { sessions } from './sessions.mjs';
-import { evilPage, killServer, openAndType, reload, strangers, viewer } from './spine.mjs';
+import {
+  cookieThief,
+  evilPage,
+  killServer,
+  openAndType,
+  reload,
+  reloadEditor,
+  strangers,
+  viewer,
+} from './spine.mjs';
 import { tools } from './tools.mjs';
 import { xwterm } from './xwterm.mjs';
 
@@ -22,9 +31,11 @@ async function spine(browser, place) {
   });
   const page = await openAndType(context, place);
   await reload(page);
+  await reloadEditor(page, place.home);
   await killServer(page, place.supervisor);
   await viewer(context, page);
   await evilPage(context, place.base);
+  await cookieThief(context, place.base);
   await strangers(browser, place);
   await context.close();
 }

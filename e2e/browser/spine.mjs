@@ -1,6 +1,6 @@
 /** The spine in a browser: open, type, resize, edit, reload, lose the server, watch; and what strangers may not. */
 
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { join } from 'node:path';
 import { check, expect, Page, PATIENCE, serverPid, until } from './harness.mjs';
@@ -94,6 +94,39 @@ export async function reload(page) {
   });
 }
 
+/** An editor: what was drawn key by key is after a reload drawn from a picture, by another terminal. */
+export async function reloadEditor(page, home) {
+  await check('reload comes back to the same cells of vim, colours and cursor included', async () => {
+    await writeFile(
+      join(home, 'poem.c'),
+      '#include <stdio.h>\n\n/* äöü → 語 */\nint main(void) {\n\treturn 0;\n}\n',
+    );
+    await page.run('vim -u NONE -N -n poem.c');
+    await page.type(":syntax on | set nu cul hls noru nosc | vsplit\n/return\n:echo 'rea'.'dy'\n");
+    await page.see(/^ready *$/);
+    const cells = () => page.cells();
+    const before = await until(async () => {
+      const now = await cells();
+      // The cursor goes back to the text last.
+      return now.cursor[1] === 4 && now;
+    }, 'a drawn editor');
+    expect(new Set(before.cells.map((cell) => cell.split(' ')[1])).size > 4, 'there are no colours');
+    await page.page.reload();
+    await page.state('connected');
+    await page.see(/^ready *$/);
+    await until(async () => JSON.stringify(await cells()) === JSON.stringify(before), 'the same cells');
+    await page.type(':qa\n');
+    await page.page.waitForFunction(
+      () => globalThis.anywire.terminal.buffer.active.type === 'normal',
+      undefined,
+      {
+        timeout: PATIENCE,
+      },
+    );
+    return `${before.cells.length} cells`;
+  });
+}
+
 /** Numbers of `seq` that are missing or there more than once. */
 function flawsOf(lines, last) {
   const seen = new Map();
@@ -178,7 +211,10 @@ export async function viewer(context, page) {
       url.protocol = 'ws:';
       url.hash = '';
       return new Promise((done) => {
-        const socket = new WebSocket(url, 'anywire.v1');
+        const socket = new WebSocket(url, [
+          'anywire.v1',
+          `anywire.key.${localStorage.getItem('anywire.key')}`,
+        ]);
         socket.onopen = () =>
           socket.send(
             JSON.stringify({
@@ -265,6 +301,63 @@ export async function evilPage(context, base) {
   });
   await page.close();
   await new Promise((done) => evil.close(done));
+}
+
+/** What the server says to a program with these headers; a WebSocket's handshake if `path` is its address. */
+function ask(base, method, path, headers) {
+  const socket = path === 'ws' && {
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  };
+  return new Promise((done, fail) => {
+    const request = http.request(base + path, { method, headers: { ...headers, ...socket }, agent: false });
+    request.on('response', (response) => done(response.resume().statusCode));
+    request.on('upgrade', (response, connection) => done(connection.destroy() && response.statusCode));
+    request.on('error', fail);
+    request.end();
+  });
+}
+
+/** A browser sends cookies to every port of a host: also to another user's server on the same machine. */
+export async function cookieThief(context, base) {
+  const seen = [];
+  const thief = http.createServer((request, response) => {
+    seen.push(request.headers.cookie ?? '');
+    response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>free games</title>');
+  });
+  await new Promise((done) => thief.listen(0, '127.0.0.1', done));
+  await check('a cookie that a server at another port has seen is worth nothing there', async () => {
+    const page = await Page.open(context, `${base}#test`);
+    await page.state('connected');
+    const key = await page.page.evaluate(() => localStorage.getItem('anywire.key'));
+    await page.page.goto(`http://127.0.0.1:${thief.address().port}/`);
+    const found = await page.page.evaluate(() => localStorage.length);
+    await page.page.close();
+    const cookie = seen.find((value) => value.includes('anywire'));
+    expect(cookie, 'the browser has kept the cookie to itself: this check shows nothing');
+    expect(found === 0, 'the key is there, too');
+    const stolen = { cookie, origin: base.replace(/\/$/, '') };
+    const ways = [
+      ['GET', 'api/sessions'],
+      ['POST', 'api/sessions'],
+      ['POST', 'api/tickets'],
+      ['GET', 'ws'],
+    ];
+    const answers = async (headers) => {
+      const all = ways.map(([method, path]) => ask(base, method, path, headers));
+      return (await Promise.all(all)).join(' ');
+    };
+    const without = await answers(stolen);
+    expect(without === '401 401 401 401', without);
+    const guessed = await answers({ ...stolen, 'anywire-key': 'a'.repeat(32) });
+    expect(guessed === '401 401 401 401', guessed);
+    // The page itself has both.
+    const both = await answers({ ...stolen, 'anywire-key': key });
+    expect(both === '200 201 200 101', both);
+  });
+  await new Promise((done) => thief.close(done));
 }
 
 export async function strangers(browser, { base, code }) {

@@ -1,5 +1,6 @@
 /** The HTTP API beside the WebSocket (docs/protocol.md, "HTTP beside it"). Addresses are relative to the page. */
 
+import { KEY_HEADER, pageKey } from './key.js';
 import type { Role, Size } from './protocol.js';
 import { decodeServices, decodeSession, decodeSessions, type Service, type SessionInfo } from './sessions.js';
 import { plain } from './text.js';
@@ -83,7 +84,8 @@ async function request(method: string, url: string, body?: object): Promise<unkn
       method,
       cache: 'no-store',
       signal: AbortSignal.timeout(DEADLINE),
-      ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+      headers: { [KEY_HEADER]: pageKey(), ...(body && { 'content-type': 'application/json' }) },
+      ...(body && { body: JSON.stringify(body) }),
     });
   } catch {
     throw new ApiError(0, 'The server does not answer.');

@@ -1,6 +1,7 @@
-/** Turns what somebody knows (a code, a ticket, a password, a token) into this browser's cookie. */
+/** Turns what somebody knows (a code, a ticket, a password, a token) into this browser's cookie, good beside its key. */
 
 import type { Probe } from './connection.js';
+import { KEY_HEADER, pageKey } from './key.js';
 
 export type Credential =
   { code: string } | { ticket: string } | { user: string; password: string } | { token: string };
@@ -18,7 +19,7 @@ export async function login(credential: Credential): Promise<LoginResult> {
     response = await fetch('api/login', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(credential),
+      body: JSON.stringify({ ...credential, key: pageKey() }),
     });
   } catch {
     return { kind: 'unreachable' };
@@ -43,7 +44,10 @@ export async function useCredential(code?: string, ticket?: string): Promise<Log
 /** Would the server let us in? */
 export async function probe(): Promise<Probe> {
   try {
-    const { status } = await fetch('api/sessions', { cache: 'no-store' });
+    const { status } = await fetch('api/sessions', {
+      cache: 'no-store',
+      headers: { [KEY_HEADER]: pageKey() },
+    });
     if (status === 401) return 'unauthorized';
     return status === 403 || status === 421 ? 'forbidden' : 'ok';
   } catch {

@@ -2,6 +2,7 @@
 
 import type { Environment } from './connection.js';
 import { probe } from './credential.js';
+import { keyProtocol } from './key.js';
 import { SUBPROTOCOL } from './protocol.js';
 
 export const environment: Environment = {
@@ -10,7 +11,7 @@ export const environment: Environment = {
     const url = new URL('ws', document.baseURI);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     url.hash = '';
-    return new WebSocket(url, SUBPROTOCOL);
+    return new WebSocket(url, [SUBPROTOCOL, keyProtocol()]);
   },
   probe,
   clientName() {

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -30,6 +30,8 @@ const BULK: usize = 64 << 10;
 const INTERACTIVE: usize = stage::TERMINAL_READ;
 /// How long a worker remembers that somebody types.
 const TYPING: Duration = Duration::from_millis(30);
+/// The end-of-file character where a terminal does not say another.
+const END_OF_FILE: u8 = 4;
 /// How often to look whether somebody has opened a terminal again that its programs had left.
 const HUNG_UP: Duration = Duration::from_millis(100);
 
@@ -56,6 +58,8 @@ pub(crate) struct Program {
     linger: Duration,
     /// The last input byte ended a line: then one end-of-file character is read as end of file, else two.
     line_ended: AtomicBool,
+    /// End-of-file characters for which the terminal has had no room yet.
+    end_owed: Mutex<u8>,
 }
 
 #[derive(Debug)]
@@ -125,6 +129,7 @@ impl Program {
             parent,
             linger,
             line_ended,
+            end_owed: Mutex::new(0),
         }))
     }
 
@@ -156,11 +161,17 @@ impl Program {
     async fn drive_pty(&self, master: &AsyncFd<OwnedFd>) -> io::Result<ExitReason> {
         loop {
             let budget = self.room().await;
-            let mut ready = tokio::select! {
-                biased;
-                // By polling: `readable()` would cost every idle terminal 130 bytes more. One task alone waits for it.
-                ready = poll_fn(|context| master.poll_read_ready(context)) => Some(ready?),
-                () = self.exit.told.notified() => None,
+            let owes_end = *self.end_owed.lock() > 0;
+            let mut ready = if owes_end {
+                // Boxed, since it is rare.
+                Box::pin(self.readable_or_end(master)).await?
+            } else {
+                tokio::select! {
+                    biased;
+                    // By polling: `readable()` would cost every idle terminal 130 bytes more. One task alone waits.
+                    ready = poll_fn(|context| master.poll_read_ready(context)) => Some(ready?),
+                    () = self.exit.told.notified() => None,
+                }
             };
             let exit = self.exit.reason.get();
             match (self.pump(master, None, budget)?, exit) {
@@ -175,6 +186,24 @@ impl Program {
                 // Without a slave a terminal reads as ended, and stays ready, until somebody opens it again.
                 (Moved::Ended(_), None) => Box::pin(self.hung_up()).await,
             }
+        }
+    }
+
+    /// Waits for output, and for room for the end of input, which it then gives.
+    async fn readable_or_end<'a>(
+        &self,
+        master: &'a AsyncFd<OwnedFd>,
+    ) -> io::Result<Option<AsyncFdReadyGuard<'a, OwnedFd>>> {
+        tokio::select! {
+            // Room first: output may go on for ever.
+            biased;
+            room = master.writable() => {
+                drop(room?);
+                self.give_end(master);
+                Ok(None)
+            }
+            ready = master.readable() => Ok(Some(ready?)),
+            () = self.exit.told.notified() => Ok(None),
         }
     }
 
@@ -276,6 +305,23 @@ impl Program {
         std::ptr::from_ref(self).addr()
     }
 
+    /// Gives a terminal what it is owed of the end of input. False while it has no room.
+    fn give_end(&self, master: &AsyncFd<OwnedFd>) -> bool {
+        let mut owed = self.end_owed.lock();
+        while *owed > 0 {
+            let modes = rustix::termios::tcgetattr(master.get_ref());
+            let end = modes.map_or(END_OF_FILE, |modes| {
+                modes.special_codes[rustix::termios::SpecialCodeIndex::VEOF]
+            });
+            match write(master, &[end; 2][..usize::from((*owed).min(2))]) {
+                Ok(len) => *owed -= len as u8,
+                Err(InputError::Full) => return false,
+                Err(InputError::Closed) => *owed = 0,
+            }
+        }
+        true
+    }
+
     /// The descriptor that takes input, if it still does.
     fn with_input<T>(&self, act: impl FnOnce(&AsyncFd<OwnedFd>) -> T) -> Option<T> {
         match &self.ends {
@@ -290,21 +336,21 @@ impl Control for Program {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let write = |fd: &AsyncFd<OwnedFd>| {
-            fd.try_io(Interest::WRITABLE, |fd| Ok(rustix::io::write(fd, bytes)?))
-        };
-        match self.with_input(write).ok_or(InputError::Closed)? {
-            Ok(len) => {
-                typing(self.key());
-                self.line_ended.store(
-                    matches!(bytes[len - 1], b'\n' | b'\r' | 4),
-                    Ordering::Relaxed,
-                );
-                Ok(len)
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(InputError::Full),
-            Err(_) => Err(InputError::Closed),
+        // What is typed after the end of input does not come before it.
+        if let AsyncEnds::Pty(master) = &self.ends
+            && !self.give_end(master)
+        {
+            return Err(InputError::Full);
         }
+        let len = self
+            .with_input(|fd| write(fd, bytes))
+            .unwrap_or(Err(InputError::Closed))?;
+        typing(self.key());
+        self.line_ended.store(
+            matches!(bytes[len - 1], b'\n' | b'\r' | END_OF_FILE),
+            Ordering::Relaxed,
+        );
+        Ok(len)
     }
 
     fn input_ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -326,12 +372,12 @@ impl Control for Program {
     fn close_input(&self) {
         match &self.ends {
             AsyncEnds::Pty(master) => {
-                let modes = rustix::termios::tcgetattr(master.get_ref());
-                let end = modes.map_or(4, |modes| {
-                    modes.special_codes[rustix::termios::SpecialCodeIndex::VEOF]
-                });
-                let once = self.line_ended.load(Ordering::Relaxed);
-                let _ = self.input(&[end, end][usize::from(once)..]);
+                let line_ended = self.line_ended.swap(true, Ordering::Relaxed);
+                *self.end_owed.lock() = if line_ended { 1 } else { 2 };
+                if !self.give_end(master) {
+                    // The driver waits for room.
+                    self.exit.told.notify_one();
+                }
             }
             AsyncEnds::Pipe { stdin, .. } => {
                 *stdin.lock() = None;
@@ -365,6 +411,15 @@ impl Control for Program {
     fn forget(&self) {
         self.parent.forget(self.id);
     }
+}
+
+/// Writes what there is room for.
+fn write(fd: &AsyncFd<OwnedFd>, bytes: &[u8]) -> Result<usize, InputError> {
+    let written = fd.try_io(Interest::WRITABLE, |fd| Ok(rustix::io::write(fd, bytes)?));
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => InputError::Full,
+        _ => InputError::Closed,
+    })
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

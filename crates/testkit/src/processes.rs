@@ -1,6 +1,6 @@
 //! Processes as /proc shows them: whose they are, whether they live, what they hold open.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -151,6 +151,19 @@ pub fn descriptors(pid: u32) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// Sets how many descriptors the process may have open from now on.
+///
+/// # Panics
+/// When the process is gone.
+pub fn limit_descriptors(pid: u32, most: usize) {
+    let limit = Rlimit {
+        current: Some(most as u64),
+        maximum: getrlimit(Resource::Nofile).maximum,
+    };
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    prlimit(pid, Resource::Nofile, limit).expect("the process takes a limit");
 }
 
 /// Sends SIGKILL; a process that is gone is as good.

@@ -49,6 +49,7 @@ impl Peer {
             name: name.into(),
             role,
             account: Account::Nobody,
+            login: None,
         }
     }
 }

@@ -85,6 +85,51 @@ async fn one_too_many_is_told_so_and_the_next_one_after_that_is_served() {
     }
 }
 
+/// Of four places: whoever has not logged in gets two from one address, and a third when one of them has.
+#[tokio::test]
+async fn strangers_of_one_address_leave_half_of_the_places_to_others() {
+    let mut setup = shared("stty -echo; echo hello; cat");
+    setup.auth = true;
+    setup.rules = |listener| listener.max_connections = 4;
+    let server = setup.start().await;
+    let code = server.admission.start_code();
+    let content = format!(r#"{{"action":"auth","password":"{code}"}}"#);
+    let header = format!(
+        r#"{{"content-length":{},"content-type":"text/json","content-encoding":"utf-8","keep-alive":true}}"#,
+        content.len()
+    );
+    let framed = [
+        &(header.len() as u16).to_be_bytes(),
+        header.as_bytes(),
+        content.as_bytes(),
+    ];
+    let http = format!(
+        "GET /api/me HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {code}\r\n\r\n",
+        server.http
+    );
+    let typed = format!("{code}\r\n");
+    for (at, asked, login, let_in) in [
+        (server.http, "", http.as_bytes(), "role"),
+        (server.tcp, "start code: ", typed.as_bytes(), "hello"),
+        (server.telnet, "start code: ", typed.as_bytes(), "hello"),
+        (server.framed, "", &*framed.concat(), "ok"),
+    ] {
+        let mut two = [Plain::connect(at).await, Plain::connect(at).await];
+        for one in two.iter_mut().filter(|_| !asked.is_empty()) {
+            one.see(asked).await;
+        }
+        let refused = Plain::connect(at).await.end().await;
+        let refused = String::from_utf8_lossy(&refused).into_owned();
+        assert!(refused.contains("too many"), "{at}: {refused}");
+        two[0].send(login).await;
+        two[0].see(let_in).await;
+        let mut three = Plain::connect(at).await;
+        three.send(login).await;
+        three.see(let_in).await;
+    }
+    server.shutdown().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn slow_talkers_are_cut_off_on_every_wire() {
     let mut setup = shared("cat");

@@ -133,3 +133,6 @@ fn run_client(command: ClientCommand) -> anyhow::Result<ExitCode> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

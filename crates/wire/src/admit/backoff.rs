@@ -1,57 +1,79 @@
-//! Back-off after failed logins, per address and per user, in tables of bounded size.
+//! Back-off after failed logins, in tables of bounded size.
 //!
-//! Some failures are free, then each one doubles the wait from one second to one minute; ten quiet minutes are
-//! forgotten. IPv6 counts by its first 64 bits, since whoever has one such address has them all. A user has more
-//! failures free than an address: others, from elsewhere, must not lock out with three words who knows the password.
+//! Codes: some failures of an address are free, then each one doubles its wait from one second to one minute; ten quiet
+//! minutes are forgotten. Passwords: the same for each user *at* each address, so that nobody makes anybody else wait who
+//! is elsewhere, or is somebody else. Against guesses from many addresses a user has a rate besides, and against guesses
+//! at many users an address has one. The user's is more than one address can use up, and does not count where the user
+//! has been let in before: failures of others must not lock out who knows the password.
+//!
+//! IPv6 counts by its first 64 bits, since whoever has one such address has them all.
 
 use super::{Name, Refusal};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-/// Failures that cost nothing, per address.
+/// Failures that cost nothing.
 const FREE: u32 = 3;
-/// The same per user.
-const FREE_PER_USER: u32 = 10;
 const MAX_WAIT: Duration = Duration::from_secs(60);
 const FORGET: Duration = Duration::from_secs(600);
-/// The most that are remembered of either kind; the one that failed longest ago gives way.
+/// Wrong passwords for a user from anywhere: so many at once, and another one after so long.
+const USER_AT_ONCE: u32 = 10;
+const USER_EVERY: Duration = Duration::from_secs(10);
+/// Wrong passwords for anybody from an address.
+const ADDRESS_AT_ONCE: u32 = 30;
+const ADDRESS_EVERY: Duration = Duration::from_secs(2);
+/// The most that are remembered of each kind; the one that failed longest ago gives way.
 const MAX_ENTRIES: usize = 1024;
+
+// An address that fails for ever, as slowly as it must, leaves something of the user's rate to others.
+const _: () = assert!(USER_EVERY.as_secs() * 2 < MAX_WAIT.as_secs());
+
+/// A user at an address.
+type Pair = (IpAddr, String);
 
 /// Who failed.
 #[derive(Debug)]
 pub(super) struct Failures {
-    addresses: Mutex<Backoff<IpAddr>>,
-    users: Mutex<Backoff<String>>,
+    /// With codes and tokens.
+    guesses: Mutex<Backoff<IpAddr>>,
+    passwords: Mutex<Passwords>,
+}
+
+#[derive(Debug)]
+struct Passwords {
+    pairs: Backoff<Pair>,
+    addresses: Rate<IpAddr>,
+    users: Rate<String>,
+    /// Who was let in from where, the latest last.
+    known: VecDeque<Pair>,
 }
 
 impl Failures {
     pub(super) fn new() -> Self {
         Self {
-            addresses: Mutex::new(Backoff::new(FREE)),
-            users: Mutex::new(Backoff::new(FREE_PER_USER)),
+            guesses: Mutex::new(Backoff::new()),
+            passwords: Mutex::new(Passwords {
+                pairs: Backoff::new(),
+                addresses: Rate::new(ADDRESS_AT_ONCE, ADDRESS_EVERY),
+                users: Rate::new(USER_AT_ONCE, USER_EVERY),
+                known: VecDeque::new(),
+            }),
         }
     }
 
-    /// An error while this address or this user must wait.
+    /// An error while this user must wait at this address.
     pub(super) fn wait(&self, from: IpAddr, user: &str) -> Result<(), Refusal> {
-        let now = Instant::now();
-        let address = self.addresses.lock().wait(&prefix(from), now);
-        let user = self.users.lock().wait(&key(user), now);
-        address
-            .max(user)
-            .map_or(Ok(()), |wait| Err(Refusal::Wait(wait)))
+        let wait = self.passwords.lock().wait(pair(from, user), Instant::now());
+        wait.map_or(Ok(()), |wait| Err(Refusal::Wait(wait)))
     }
 
-    /// How a try has ended.
-    pub(super) fn tell(&self, right: bool, from: IpAddr, user: Option<&str>) {
-        let now = Instant::now();
-        self.addresses.lock().tell(right, prefix(from), now);
-        if let Some(user) = user {
-            self.users.lock().tell(right, key(user), now);
-        }
+    /// How a try with a password has ended.
+    pub(super) fn tell(&self, right: bool, from: IpAddr, user: &str) {
+        let mut passwords = self.passwords.lock();
+        passwords.tell(right, pair(from, user), Instant::now());
     }
 
     /// Judges a guess from this address, unless the address must wait. One at a time, so that many at once are no way
@@ -62,21 +84,81 @@ impl Failures {
         judge: impl FnOnce() -> Option<T>,
     ) -> Result<T, Refusal> {
         let (from, now) = (prefix(from), Instant::now());
-        let mut addresses = self.addresses.lock();
-        if let Some(wait) = addresses.wait(&from, now) {
+        let mut guesses = self.guesses.lock();
+        if let Some(wait) = guesses.wait(&from, now) {
             return Err(Refusal::Wait(wait));
         }
         let judged = judge();
-        addresses.tell(judged.is_some(), from, now);
+        guesses.tell(judged.is_some(), from, now);
         judged.ok_or(Refusal::Unauthorized)
     }
 }
 
-/// Those of one kind that failed.
+impl Passwords {
+    fn wait(&self, who: Pair, now: Instant) -> Option<Duration> {
+        let pair = self.pairs.wait(&who, now);
+        let address = self.addresses.wait(&who.0, now);
+        let user = self.users.wait(&who.1, now);
+        let user = user.filter(|_| !self.known.contains(&who));
+        pair.max(address).max(user)
+    }
+
+    fn tell(&mut self, right: bool, who: Pair, now: Instant) {
+        if right {
+            self.known.retain(|known| *known != who);
+            if self.known.len() == MAX_ENTRIES {
+                self.known.pop_front();
+            }
+            self.known.push_back(who.clone());
+        } else {
+            self.addresses.failed(who.0, now);
+            self.users.failed(who.1.clone(), now);
+        }
+        self.pairs.tell(right, who, now);
+    }
+}
+
+/// Failures at no more than a rate: some at once, then one after each interval.
+#[derive(Debug)]
+struct Rate<K> {
+    /// When each one's failures will be forgotten, one after each interval.
+    entries: HashMap<K, Instant>,
+    at_once: u32,
+    every: Duration,
+}
+
+impl<K: Clone + Eq + Hash> Rate<K> {
+    fn new(at_once: u32, every: Duration) -> Self {
+        Self {
+            entries: HashMap::new(),
+            at_once,
+            every,
+        }
+    }
+
+    /// How long this one must still wait.
+    fn wait(&self, who: &K, now: Instant) -> Option<Duration> {
+        let owed = self.entries.get(who)?.checked_duration_since(now)?;
+        let wait = owed.checked_sub(self.every * (self.at_once - 1))?;
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    fn failed(&mut self, who: K, now: Instant) {
+        self.entries.retain(|_, forgotten| *forgotten > now);
+        if self.entries.len() >= MAX_ENTRIES && !self.entries.contains_key(&who) {
+            let least = self.entries.iter().min_by_key(|(_, forgotten)| **forgotten);
+            if let Some(least) = least.map(|(who, _)| who.clone()) {
+                self.entries.remove(&least);
+            }
+        }
+        *self.entries.entry(who).or_insert(now) += self.every;
+    }
+}
+
+/// Those of one kind that failed, each of whom waits longer and longer.
 #[derive(Debug)]
 struct Backoff<K> {
     entries: HashMap<K, Entry>,
-    free: u32,
 }
 
 #[derive(Debug)]
@@ -86,8 +168,8 @@ struct Entry {
 }
 
 impl Entry {
-    fn until(&self, free: u32) -> Instant {
-        let wait = match self.failures.checked_sub(free) {
+    fn until(&self) -> Instant {
+        let wait = match self.failures.checked_sub(FREE) {
             None | Some(0) => Duration::ZERO,
             Some(beyond) => Duration::from_secs(1 << (beyond - 1).min(6)).min(MAX_WAIT),
         };
@@ -96,17 +178,16 @@ impl Entry {
 }
 
 impl<K: Clone + Eq + Hash> Backoff<K> {
-    fn new(free: u32) -> Self {
+    fn new() -> Self {
         Self {
             entries: HashMap::new(),
-            free,
         }
     }
 
     /// How long this one must still wait.
     fn wait(&self, who: &K, now: Instant) -> Option<Duration> {
         let entry = self.entries.get(who)?;
-        let until = entry.until(self.free);
+        let until = entry.until();
         let wait = until.checked_duration_since(now);
         wait.filter(|wait| !wait.is_zero())
     }
@@ -139,8 +220,8 @@ impl<K: Clone + Eq + Hash> Backoff<K> {
 }
 
 /// Nobody's name is longer than this.
-fn key(user: &str) -> String {
-    user.chars().take(Name::MAX).collect()
+fn pair(from: IpAddr, user: &str) -> Pair {
+    (prefix(from), user.chars().take(Name::MAX).collect())
 }
 
 /// The addresses that one peer has as easily as this one, as their first.
@@ -162,7 +243,7 @@ mod tests {
 
     #[test]
     fn the_wait_doubles_up_to_a_minute_and_is_forgotten() {
-        let (mut backoff, mut now) = (Backoff::new(FREE), Instant::now());
+        let (mut backoff, mut now) = (Backoff::new(), Instant::now());
         let mut waits = Vec::new();
         for _ in 0..12 {
             backoff.failed(HERE, now);
@@ -178,41 +259,101 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_is_some_at_once_and_then_one_each_time() {
+        let (mut rate, now) = (Rate::new(3, Duration::from_secs(10)), Instant::now());
+        for _ in 0..3 {
+            assert_eq!(rate.wait(&HERE, now), None);
+            rate.failed(HERE, now);
+        }
+        assert_eq!(rate.wait(&HERE, now), Some(Duration::from_secs(10)));
+        let later = now + Duration::from_secs(10);
+        assert_eq!(rate.wait(&HERE, later), None);
+        rate.failed(HERE, later);
+        assert!(rate.wait(&HERE, later).is_some());
+        rate.failed(address(1), later + Duration::from_secs(30));
+        assert_eq!(rate.entries.len(), 1, "what is paid is forgotten");
+    }
+
+    fn address(host: u32) -> IpAddr {
+        IpAddr::V4((0x7f00_0000 + host).into())
+    }
+
+    #[test]
     fn success_is_a_fresh_start_and_others_are_not_concerned() {
         let failures = Failures::new();
         for _ in 0..5 {
-            failures.tell(false, HERE, None);
+            failures.tell(false, HERE, "alice");
         }
         assert!(failures.wait(HERE, "alice").is_err());
-        assert!(failures.wait("127.0.0.2".parse().unwrap(), "alice").is_ok());
-        failures.tell(true, HERE, None);
+        // Neither who shares the address, nor who has another one, nor who holds a code.
+        assert!(failures.wait(HERE, "bob").is_ok());
+        assert!(failures.wait(address(2), "alice").is_ok());
+        assert!(failures.guess(HERE, || Some(())).is_ok());
+        failures.tell(true, HERE, "alice");
         assert!(failures.wait(HERE, "alice").is_ok());
     }
 
     #[test]
-    fn a_user_is_guarded_against_many_addresses() {
+    fn a_user_is_guarded_against_many_addresses_and_not_locked_out_by_them() {
         let failures = Failures::new();
-        let address = |host: u32| IpAddr::V4((0x7f00_0000 + host).into());
+        failures.tell(true, address(50), "alice");
         for host in 0..20 {
-            failures.tell(false, address(host), Some("alice"));
+            failures.tell(false, address(host), "alice");
         }
         assert!(failures.wait(address(100), "alice").is_err());
+        assert!(
+            failures.wait(address(50), "alice").is_ok(),
+            "she was here before"
+        );
         assert!(failures.wait(address(100), "bob").is_ok());
-        assert!(failures.guess(address(100), || Some(())).is_ok());
+    }
+
+    /// A wrong password whenever it is allowed, from one address, for an hour: the user can always come in elsewhere.
+    #[test]
+    fn nobody_alone_locks_a_user_out() {
+        let mut passwords = Failures::new().passwords.into_inner();
+        let (start, mut now) = (Instant::now(), Instant::now());
+        let (attacker, owner) = (pair(HERE, "alice"), pair(address(9), "alice"));
+        while now < start + Duration::from_secs(3600) {
+            passwords.tell(false, attacker.clone(), now);
+            assert_eq!(passwords.wait(owner.clone(), now), None);
+            now += passwords.wait(attacker.clone(), now).unwrap_or_default();
+        }
     }
 
     #[test]
-    fn the_table_is_bounded_and_a_prefix_counts_as_one() {
-        let (mut backoff, now) = (Backoff::new(FREE), Instant::now());
+    fn an_address_is_kept_from_trying_everybody() {
+        let failures = Failures::new();
+        for n in 0..ADDRESS_AT_ONCE {
+            let user = format!("user-{n}");
+            assert!(failures.wait(HERE, &user).is_ok(), "{n}");
+            failures.tell(false, HERE, &user);
+            // An account of one's own does not help.
+            failures.tell(true, HERE, "mallory");
+        }
+        assert!(failures.wait(HERE, "alice").is_err());
+        assert!(failures.wait(address(2), "alice").is_ok());
+    }
+
+    #[test]
+    fn the_tables_are_bounded_and_a_prefix_counts_as_one() {
+        let (mut backoff, now) = (Backoff::new(), Instant::now());
+        let mut rate = Rate::new(1, Duration::from_secs(60));
         for host in 0..5000u32 {
             backoff.failed(host, now + Duration::from_millis(host.into()));
+            rate.failed(host, now);
         }
         assert_eq!(backoff.entries.len(), MAX_ENTRIES);
+        assert_eq!(rate.entries.len(), MAX_ENTRIES);
         let failures = Failures::new();
         for host in 0..10u128 {
             let address = IpAddr::V6(Ipv6Addr::from_bits(0xfd << 120 | host));
-            failures.tell(false, address, None);
+            failures.tell(false, address, "alice");
         }
-        assert_eq!(failures.addresses.lock().entries.len(), 1);
+        assert_eq!(failures.passwords.lock().pairs.entries.len(), 1);
+        for user in 0..5000 {
+            failures.tell(true, HERE, &user.to_string());
+        }
+        assert_eq!(failures.passwords.lock().known.len(), MAX_ENTRIES);
     }
 }

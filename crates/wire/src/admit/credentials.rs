@@ -1,8 +1,9 @@
-//! Credentials as they come over HTTP: the `Authorization` header, and what asks for it.
+//! Credentials as they come over HTTP: the `Authorization` header and what asks for it, and the page's key.
 
 use super::Rules;
+use super::vault::TICKET_CHARS;
 use data_encoding::BASE64;
-use http::header::{AUTHORIZATION, ORIGIN, USER_AGENT};
+use http::header::{AUTHORIZATION, ORIGIN, SEC_WEBSOCKET_PROTOCOL, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 
 /// Something that buys entry.
@@ -56,6 +57,30 @@ pub(super) fn authorization(headers: &HeaderMap) -> Option<Authorization> {
     })
 }
 
+/// Where a page puts its key. It cannot say more of a WebSocket than subprotocols.
+const PAGE_KEY: &str = "anywire-key";
+const PAGE_KEY_PROTOCOL: &str = "anywire.key.";
+
+/// Whether a text may be a page's key: as hard to guess as a ticket, and fit for a header.
+pub(crate) fn is_page_key(text: &str) -> bool {
+    (TICKET_CHARS..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// The key that a page has sent, if it has.
+pub(super) fn page_key(headers: &HeaderMap) -> Option<&str> {
+    if let Some(key) = headers.get(PAGE_KEY) {
+        return key.to_str().ok();
+    }
+    let offers = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut offers = offers
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    offers.find_map(|offer| offer.trim().strip_prefix(PAGE_KEY_PROTOCOL))
+}
+
 /// What a program is told that came without credentials. A browser is told nothing: it would ask for a password in a
 /// window of its own, over the page that asks better, and then send it with every request from anywhere.
 pub(crate) fn challenge(headers: &HeaderMap, rules: &Rules) -> Option<HeaderValue> {
@@ -83,6 +108,26 @@ mod tests {
             Authorization::Bearer(secret) => (String::new(), secret),
             Authorization::Basic { user, password } => (user, password),
         })
+    }
+
+    #[test]
+    fn a_page_s_key_is_in_a_header_or_among_subprotocols() {
+        let key = |name: &'static str, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            page_key(&headers).map(str::to_owned)
+        };
+        let protocols = "sec-websocket-protocol";
+        assert_eq!(key("anywire-key", "abc"), Some("abc".into()));
+        assert_eq!(
+            key(protocols, "anywire.v1, anywire.key.abc"),
+            Some("abc".into())
+        );
+        assert_eq!(key(protocols, "anywire.v1, tty"), None);
+        assert!(is_page_key("abcdefghijklmnopqrstu-_"));
+        for bad in ["", "short", "abcdefghijklmnopqrstu v", &"x".repeat(65)] {
+            assert!(!is_page_key(bad), "{bad}");
+        }
     }
 
     #[test]

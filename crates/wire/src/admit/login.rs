@@ -1,6 +1,7 @@
 //! Logging in and out: from a secret to a grant, from a grant to a cookie, and back.
 
-use super::cookie::{self, Claims};
+use super::cookie::{self, Claims, Seal};
+use super::credentials::page_key;
 use super::origin::Own;
 use super::password::Try;
 use super::vault::{self, TICKET_CHARS};
@@ -50,8 +51,11 @@ impl Admission {
             .redeem(ticket, now_ms())
             .ok_or(Refusal::Unauthorized)?;
         (self.save)(&vault.to_bytes());
-        // Who minted it may be gone since.
-        let stamp = rules.stamp(&grant.account);
+        // Who minted it may be gone since, or have logged out.
+        let ended = grant
+            .login
+            .is_some_and(|login| vault.is_ended(&[login.id], login.expires));
+        let stamp = rules.stamp(&grant.account).filter(|_| !ended);
         stamp.map(|_| grant).ok_or(Refusal::Unauthorized)
     }
 
@@ -74,6 +78,7 @@ impl Admission {
         Ok(Grant {
             account: Account::User(Name::to_arc(name)),
             role: Some(user.role),
+            login: None,
         })
     }
 
@@ -100,20 +105,35 @@ impl Admission {
         super::challenge(headers, &self.rules())
     }
 
-    /// The `Set-Cookie` value for who logged in at this host; `None` if the account is gone meanwhile.
-    pub(crate) fn set_cookie(&self, host: &str, tls: bool, grant: Grant) -> Option<String> {
+    /// The `Set-Cookie` value for who logged in at this host, worth something beside the page's key only if it has one;
+    /// `None` if the account is gone meanwhile.
+    pub(crate) fn set_cookie(
+        &self,
+        host: &str,
+        tls: bool,
+        grant: Grant,
+        page: Option<&str>,
+    ) -> Option<String> {
         let stamp = self.rules().stamp(&grant.account)?;
+        let id = vault::login_id(&grant.account);
+        let expires = now_ms() + COOKIE_LIFE.as_millis() as u64;
         let claims = Claims {
-            id: vault::login_id(&grant.account),
+            id,
+            // What came of a login neither outlives it, nor can be told of in the vault after it.
+            root: grant.login.map_or(id, |login| login.id),
+            expires: grant
+                .login
+                .map_or(expires, |login| login.expires.min(expires)),
             account: grant.account,
             role: grant.role,
-            expires: now_ms() + COOKIE_LIFE.as_millis() as u64,
         };
-        let value = cookie::sign(self.vault.lock().cookie_key(), &claims, &stamp);
+        let vault = self.vault.lock();
+        let key = vault.cookie_key();
+        let value = cookie::sign(Seal { key, page }, &claims, &stamp);
         Some(header(host, tls, &value, COOKIE_LIFE.as_secs()))
     }
 
-    /// Ends the login that this request's cookie stands for, if it has one; the `Set-Cookie` value that makes the
+    /// Ends the login that this request's cookie stands for, if it has one, and what came of it by tickets; the `Set-Cookie` value that makes the
     /// browser forget it.
     pub(crate) fn log_out(&self, headers: &HeaderMap, tls: bool) -> String {
         let host = headers.get(HOST).and_then(|host| host.to_str().ok());
@@ -128,10 +148,14 @@ impl Admission {
     pub(super) fn cookie(&self, rules: &Rules, headers: &HeaderMap, at: Own<'_>) -> Option<Claims> {
         let name = cookie::name(at.host, at.tls);
         let vault = self.vault.lock();
+        let seal = Seal {
+            key: vault.cookie_key(),
+            page: page_key(headers),
+        };
         let verify = |value| {
             let stamp = |account: &Account| rules.stamp(account);
-            cookie::verify(vault.cookie_key(), value, now_ms(), stamp)
-                .filter(|claims| !vault.is_ended(claims.id))
+            cookie::verify(seal, value, now_ms(), stamp)
+                .filter(|claims| !vault.is_ended(&[claims.id, claims.root], claims.expires))
         };
         headers
             .get_all(COOKIE)
@@ -149,6 +173,7 @@ fn token_grant(rules: &Rules, text: &str) -> Option<Grant> {
     Some(Grant {
         account: Account::Token(name.to_arc()),
         role: Some(token.role),
+        login: None,
     })
 }
 

@@ -21,7 +21,7 @@ pub use password::{HashError, hash_password, new_token};
 pub use rules::{Name, RuleError, Rules, Token, User};
 pub use vault::{TICKET_LIFE, VAULT_MAX};
 
-pub(crate) use credentials::{Secret, challenge};
+pub(crate) use credentials::{Secret, challenge, is_page_key};
 pub(crate) use rules::Account;
 pub(crate) use typed::{Typist, typed_login};
 
@@ -93,6 +93,16 @@ pub struct Principal {
     pub role: Option<Role>,
     /// On whose account.
     pub(crate) account: Account,
+    /// The login by which it came, if by one. Boxed, since most have none and all are kept.
+    pub(crate) login: Option<Box<Login>>,
+}
+
+/// A browser's login, with which all ends that came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Login {
+    id: vault::LoginId,
+    /// Milliseconds since 1970.
+    expires: u64,
 }
 
 impl Principal {
@@ -108,6 +118,8 @@ pub(crate) struct Grant {
     pub(crate) account: Account,
     /// `None` where the listener decides.
     pub(crate) role: Option<Role>,
+    /// The login that it came of by a ticket, if by one.
+    pub(crate) login: Option<Login>,
 }
 
 impl Grant {
@@ -115,6 +127,7 @@ impl Grant {
     pub(crate) const NOBODY: Self = Self {
         account: Account::Nobody,
         role: None,
+        login: None,
     };
 
     /// Who comes in by it.
@@ -124,6 +137,7 @@ impl Grant {
             principal.name = name.clone();
         }
         principal.account = self.account;
+        principal.login = self.login.map(Box::new);
         principal
     }
 }
@@ -309,8 +323,20 @@ impl Admission {
         if need == Need::PrincipalAndPage && !from_page {
             return Err(Refusal::Origin);
         }
-        let Claims { account, role, .. } = claims;
-        Ok(Some(Grant { account, role }.principal(peer)))
+        let Claims {
+            account,
+            role,
+            expires,
+            root,
+            ..
+        } = claims;
+        let login = Some(Login { id: root, expires });
+        let grant = Grant {
+            account,
+            role,
+            login,
+        };
+        Ok(Some(grant.principal(peer)))
     }
 }
 

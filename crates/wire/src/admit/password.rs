@@ -128,7 +128,7 @@ impl Passwords {
         // What comes of it is noted there: a client that hangs up must not get its failure for nothing.
         let checking = tokio::task::spawn_blocking(move || {
             let right = check(&password, phc.as_deref().unwrap_or(NOBODY)) && phc.is_some();
-            failures.tell(right, from, Some(&user));
+            failures.tell(right, from, &user);
             drop(turn);
             right
         });

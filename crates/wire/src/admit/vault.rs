@@ -2,22 +2,21 @@
 //!
 //! | bytes | content |
 //! |---|---|
-//! | 16 | `anywire vault 2\n` |
+//! | 16 | `anywire vault 3\n` |
 //! | 32 | the key that signs cookies |
 //! | 16 | the start code: 10 letters and digits, zeros |
-//! | 64 x 64 | tickets: 16 bytes of SHA-256, expiry (milliseconds since 1970, big-endian), role, account: kind, length, name |
+//! | 48 x 80 | tickets: 16 bytes of SHA-256, expiry (milliseconds since 1970, big-endian), the login it came of: number, expiry; role, account: kind, length, name |
 //! | 64 x 16 | logins that were ended: number, expiry of the cookie |
 //! | 2 + 2400 | the server's own certificate: length (big-endian), what `tls` packed, zeros |
 //! | 8 | the first bytes of the SHA-256 of all before |
 //!
 //! What does not check is no vault: a fresh one is made, and everybody logs in again.
 
-use super::Grant;
 use super::rules::Account;
+use super::{Grant, Login};
 use anywire_model::Role;
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
-use std::cmp::Reverse;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 
@@ -28,12 +27,12 @@ pub const TICKET_LIFE: Duration = Duration::from_secs(30);
 /// Characters of a ticket: 128 bits in Base64.
 pub(super) const TICKET_CHARS: usize = 22;
 
-const MAGIC: &[u8; 16] = b"anywire vault 2\n";
+const MAGIC: &[u8; 16] = b"anywire vault 3\n";
 const CODE: usize = 10;
 const CODE_AT: usize = 48;
-const TICKETS: usize = 64;
+const TICKETS: usize = 48;
 const TICKETS_AT: usize = 64;
-const TICKET: usize = 64;
+const TICKET: usize = 80;
 const ENDED: usize = 64;
 const ENDED_AT: usize = TICKETS_AT + TICKETS * TICKET;
 const CERT_AT: usize = ENDED_AT + ENDED * 16;
@@ -66,24 +65,40 @@ impl Ticket {
     fn write(&self, out: &mut Vec<u8>) {
         let end = out.len() + TICKET;
         let (kind, name) = self.grant.account.parts();
+        // A login that expires at 0 is none.
+        let login = self.grant.login.unwrap_or(Login {
+            id: [0; 8],
+            expires: 0,
+        });
         out.extend_from_slice(&self.hash);
         out.extend_from_slice(&self.expires.to_be_bytes());
+        out.extend_from_slice(&login.id);
+        out.extend_from_slice(&login.expires.to_be_bytes());
         out.extend([role_byte(self.grant.role), kind, name.len() as u8]);
         out.extend_from_slice(name.as_bytes());
         out.resize(end, 0);
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let name = bytes.get(27..)?.get(..usize::from(bytes[26]))?;
-        let account = match bytes[25] {
+        let name = bytes.get(43..)?.get(..usize::from(bytes[42]))?;
+        let account = match bytes[41] {
             0 => Account::Nobody,
             kind => Account::from_parts(kind, name)?,
         };
-        let role = role_from(bytes[24])?;
+        let role = role_from(bytes[40])?;
+        let login = Login {
+            id: bytes[24..32].try_into().ok()?,
+            expires: u64::from_be_bytes(bytes[32..40].try_into().ok()?),
+        };
+        let login = (login.expires > 0).then_some(login);
         Some(Self {
             hash: bytes[..16].try_into().ok()?,
             expires: u64::from_be_bytes(bytes[16..24].try_into().ok()?),
-            grant: Grant { account, role },
+            grant: Grant {
+                account,
+                role,
+                login,
+            },
         })
     }
 }
@@ -103,7 +118,8 @@ pub(super) fn login_id(account: &Account) -> LoginId {
     id
 }
 
-/// A login that was ended before its cookie expired.
+/// A login that was ended before its cookie expired. A number that is zero but for the tag stands for all of that
+/// account's logins that expire no later, and zero alone for everybody's.
 #[derive(Clone, Copy, Default)]
 struct Ended {
     id: LoginId,
@@ -199,27 +215,42 @@ impl Vault {
         self.start_code = new_code();
     }
 
-    /// Ends a login whose cookie would live until `expires`. When all slots are taken by cookies that still live, the
-    /// account that has most of them gives one up: nobody makes room for an ended login of somebody else's to come back.
+    /// Ends a login whose cookie would live until `expires`. When all slots are taken by cookies that still live, two
+    /// of the account that has most of them become one, which ends what else is as old: nobody makes room for a login
+    /// that was ended to come back.
     pub(super) fn end_login(&mut self, id: LoginId, expires: u64, now: u64) {
-        let slots = &self.ended;
-        let free = slots.iter().position(|slot| slot.expires <= now);
-        let share = |slot: &Ended| {
-            let same = |other: &&Ended| other.id[..TAG] == slot.id[..TAG];
-            slots.iter().filter(same).count()
-        };
-        let dearest =
-            || (0..ENDED).max_by_key(|&at| (share(&slots[at]), Reverse(slots[at].expires)));
-        if let Some(at) = free.or_else(dearest) {
-            self.ended[at] = Ended { id, expires };
-        }
+        let free = self.ended.iter().position(|slot| slot.expires <= now);
+        let at = free.unwrap_or_else(|| self.merge_oldest());
+        self.ended[at] = Ended { id, expires };
     }
 
-    /// Whether a login was ended.
-    pub(super) fn is_ended(&self, id: LoginId) -> bool {
-        self.ended
-            .iter()
-            .any(|ended| ended.expires > 0 && ended.id == id)
+    /// Makes one of two slots; returns the one that is free then.
+    fn merge_oldest(&mut self) -> usize {
+        let slots = &self.ended;
+        let tag = |at: usize| &slots[at].id[..TAG];
+        let share = |at: usize| (0..ENDED).filter(|&other| tag(other) == tag(at)).count();
+        let dearest = (0..ENDED).max_by_key(|&at| share(at)).unwrap_or(0);
+        let mut id = LoginId::default();
+        let mut those: Vec<usize> = (0..ENDED).collect();
+        // With one slot for each account only everybody's can be made one.
+        if share(dearest) > 1 {
+            id[..TAG].copy_from_slice(tag(dearest));
+            those.retain(|&at| tag(at) == tag(dearest));
+        }
+        those.sort_by_key(|&at| slots[at].expires);
+        self.ended[those[1]].id = id;
+        those[0]
+    }
+
+    /// Whether a login that has these numbers and this expiry was ended.
+    pub(super) fn is_ended(&self, ids: &[LoginId], expires: u64) -> bool {
+        let all_of = |ended: &Ended, id: &LoginId| {
+            let everybody = ended.id == LoginId::default();
+            let account = ended.id[TAG..] == [0; 8 - TAG] && ended.id[..TAG] == id[..TAG];
+            (everybody || account) && expires <= ended.expires
+        };
+        let mut ended = self.ended.iter().filter(|ended| ended.expires > 0);
+        ended.any(|ended| ids.iter().any(|id| ended.id == *id || all_of(ended, id)))
     }
 
     pub(super) fn cookie_key(&self) -> &[u8; 32] {
@@ -321,6 +352,10 @@ mod tests {
         Grant {
             account: Account::User("a-name-of-thirty-two-characters-".into()),
             role: Some(Role::Viewer),
+            login: Some(Login {
+                id: [5; 8],
+                expires: 90_000,
+            }),
         }
     }
 
@@ -362,7 +397,7 @@ mod tests {
         assert!(!vault.is_start_code(&code));
         let ticket = vault.mint(viewer(), 1000);
         let mut next = Vault::from_bytes(&vault.to_bytes()).unwrap();
-        assert!(next.is_ended([9; 8]) && !next.is_ended([0; 8]));
+        assert!(next.is_ended(&[[9; 8]], 5000) && !next.is_ended(&[[0; 8]], 5000));
         assert_eq!(next.certificate(), Some(vec![1; CERT]));
         assert_eq!(next.redeem(&ticket, 1001), Some(viewer()));
         assert!(next.is_start_code(&vault.start_code()));
@@ -370,22 +405,54 @@ mod tests {
 
     /// Whoever may log in could log out again and again, until a stolen cookie that was ended is worth something again.
     #[test]
-    fn logins_that_were_ended_are_not_pushed_out_by_others() {
+    fn logins_that_were_ended_are_not_pushed_out() {
         let mut vault = Vault::fresh();
         let of = |name: &str| login_id(&Account::User(name.into()));
         let stolen = of("alice");
         vault.end_login(stolen, 5000, 1000);
-        let mut last = of("mallory");
+        let mut all = Vec::new();
         for n in 0..3 * ENDED as u64 {
-            last = of("mallory");
-            vault.end_login(last, 6000 + n, 1000);
+            all.push((of("mallory"), 6000 + n));
+            vault.end_login(all[n as usize].0, 6000 + n, 1000);
         }
-        assert!(vault.is_ended(stolen) && vault.is_ended(last));
+        assert!(vault.is_ended(&[stolen], 5000));
+        assert!(
+            all.iter()
+                .all(|(id, expires)| vault.is_ended(&[*id], *expires))
+        );
+        // What went is the rest of what is that old, of that account only.
+        assert!(vault.is_ended(&[of("mallory")], 6000));
+        assert!(!vault.is_ended(&[of("mallory")], 6000 + 3 * ENDED as u64));
+        assert!(!vault.is_ended(&[of("alice")], 5000) && !vault.is_ended(&[of("bob")], 6000));
         // What has expired makes room first.
         let (one, two) = (of("bob"), of("bob"));
         vault.end_login(one, 9000, 5000);
         vault.end_login(two, 9000, 5000);
-        assert!(!vault.is_ended(stolen) && vault.is_ended(one) && vault.is_ended(two));
+        assert!(!vault.is_ended(&[stolen], 5000));
+        assert!(vault.is_ended(&[one], 9000) && vault.is_ended(&[two], 9000));
+    }
+
+    /// As many accounts as there are slots, and more.
+    #[test]
+    fn of_many_accounts_none_comes_back() {
+        let mut vault = Vault::fresh();
+        let all: Vec<_> = (0..200u64)
+            .map(|n| {
+                (
+                    login_id(&Account::User(format!("user-{n}").into())),
+                    5000 + n,
+                )
+            })
+            .collect();
+        for (id, expires) in &all {
+            vault.end_login(*id, *expires, 1000);
+        }
+        assert!(
+            all.iter()
+                .all(|(id, expires)| vault.is_ended(&[*id], *expires))
+        );
+        let young = login_id(&Account::User("user-0".into()));
+        assert!(!vault.is_ended(&[young], 5200));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 mod tell;
 
 use crate::link::{Socket, Ways};
-use crate::listen::Behind;
+use crate::listen::{Behind, Stranger};
 use crate::peer::Peer;
 use crate::tcp::{self, Console};
 use crate::{Context, framed, http, limits, tls};
@@ -49,6 +49,7 @@ impl Server {
         self,
         mut socket: Socket,
         peer: Peer,
+        stranger: Option<Stranger>,
         shutdown: CancellationToken,
     ) -> Option<Behind> {
         let mut head = Vec::new();
@@ -63,11 +64,16 @@ impl Server {
         }
         tracing::debug!(?wire, "told by its first bytes");
         let console = match wire {
-            Wire::Http => return self.http.shake_hands(socket, peer, head, shutdown).await,
+            Wire::Http => {
+                let handshake = self
+                    .http
+                    .shake_hands(socket, peer, head, stranger, shutdown);
+                return handshake.await;
+            }
             Wire::Telnet => Console::telnet(socket, head),
             Wire::Tcp => Console::raw(socket, head),
             Wire::Framed => {
-                let entry = framed::Entry::new(self.context, socket, peer, head);
+                let entry = framed::Entry::new(self.context, socket, peer, head, stranger);
                 return Some(Behind::Messages(Box::new(entry)));
             }
             // Not served on this listener, or TLS within TLS.

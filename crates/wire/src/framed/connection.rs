@@ -9,6 +9,7 @@ use super::service::{Answer, Caller, Conversation};
 use super::{Deadlines, Entry, gate};
 use crate::limits;
 use crate::link::{Socket, Visitor, Ways, scratch};
+use crate::listen::Stranger;
 use crate::metrics::{Meter, Wire};
 use crate::peer::Peer;
 use anywire_codec::framed::{self, Code, Id, Limits, Message, Reply, Stage};
@@ -51,7 +52,7 @@ impl From<Reply> for End {
 /// Who is talked to.
 enum Client {
     /// Somebody who must bring the password first.
-    Stranger(Box<Visitor>),
+    Stranger(Box<(Visitor, Option<Stranger>)>),
     /// Somebody who was let in.
     Known(Box<dyn Conversation>),
 }
@@ -100,6 +101,7 @@ impl Connection {
             framing,
             head,
             asks,
+            stranger,
             visitor,
         } = entry;
         let metrics = &visitor.context.metrics;
@@ -113,7 +115,7 @@ impl Connection {
         let settings = &visitor.context.listener.framed;
         let (limits, deadlines) = (settings.limits, settings.deadlines);
         let client = if asks {
-            Client::Stranger(Box::new(visitor))
+            Client::Stranger(Box::new((visitor, stranger)))
         } else {
             let service = settings.service.clone();
             Client::Known(service.begin(Caller(visitor)))
@@ -430,9 +432,9 @@ impl Client {
                     }
                 }
             }
-            Self::Stranger(visitor) => match Box::pin(gate::judge(visitor, message)).await {
+            Self::Stranger(asked) => match Box::pin(gate::judge(&mut asked.0, message)).await {
                 Ok(reply) => {
-                    let visitor = (**visitor).clone();
+                    let visitor = asked.0.clone();
                     let service = visitor.context.listener.framed.service.clone();
                     *self = Self::Known(service.begin(Caller(visitor)));
                     reply

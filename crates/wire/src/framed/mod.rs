@@ -18,6 +18,7 @@ pub(crate) use connection::run;
 
 use crate::Context;
 use crate::link::{Framing, Socket, Visitor};
+use crate::listen::Stranger;
 use crate::peer::Peer;
 use anywire_codec::framed::{Code, Limits, Reply};
 use anywire_model::Role;
@@ -92,12 +93,20 @@ pub(crate) struct Entry {
     pub(crate) head: Vec<u8>,
     /// Whether the first message must bring a password.
     pub(crate) asks: bool,
+    /// Given up with the password.
+    pub(crate) stranger: Option<Stranger>,
     pub(crate) visitor: Visitor,
 }
 
 impl Entry {
     /// A connection that speaks messages from its first byte on, of which `head` was read.
-    pub(crate) fn new(context: Arc<Context>, socket: Socket, peer: Peer, head: Vec<u8>) -> Self {
+    pub(crate) fn new(
+        context: Arc<Context>,
+        socket: Socket,
+        peer: Peer,
+        head: Vec<u8>,
+        stranger: Option<Stranger>,
+    ) -> Self {
         let is_ip = matches!(peer, Peer::Ip(_));
         // The kernel says who is at the other end of a UNIX socket.
         let role = (!is_ip).then_some(Role::Owner);
@@ -106,6 +115,7 @@ impl Entry {
             framing: Framing::Bytes,
             head,
             asks: is_ip && context.listener.auth,
+            stranger,
             visitor: Visitor {
                 principal: peer.principal(role),
                 context,

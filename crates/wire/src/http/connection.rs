@@ -8,7 +8,7 @@ use crate::dialect::Dialect;
 use crate::framed;
 use crate::limits;
 use crate::link::{Entry, Framing, Socket, Visitor};
-use crate::listen::Behind;
+use crate::listen::{Behind, Stranger};
 use crate::metrics::Wire;
 use crate::peer::Peer;
 use axum::body::Body;
@@ -26,8 +26,15 @@ use tower_service::Service;
 #[derive(Clone)]
 pub(crate) struct Connection {
     pub(crate) way: Way,
-    /// Where an accepted upgrade is left for the connection's own task.
-    upgrade: Arc<Mutex<Option<Upgrade>>>,
+    left: Arc<Mutex<Left>>,
+}
+
+/// What requests leave with their connection.
+struct Left {
+    /// An accepted upgrade, for the connection's own task.
+    upgrade: Option<Upgrade>,
+    /// There until a request has said who it is from.
+    stranger: Option<Stranger>,
 }
 
 /// An upgrade that a route has accepted.
@@ -49,16 +56,27 @@ pub(crate) enum Speech {
 }
 
 impl Connection {
-    pub(super) fn new(way: Way) -> Self {
+    pub(super) fn new(way: Way, stranger: Option<Stranger>) -> Self {
+        let left = Left {
+            upgrade: None,
+            stranger,
+        };
         Self {
             way,
-            upgrade: Arc::default(),
+            left: Arc::new(Mutex::new(left)),
         }
+    }
+
+    /// A request on it has said who it is from.
+    pub(super) fn is_known(&self) {
+        let stranger = self.left.lock().stranger.take();
+        // Its place among the strangers is given up without the lock.
+        drop(stranger);
     }
 
     /// Leaves an accepted upgrade for when its response is sent.
     pub(crate) fn upgrade(&self, upgrade: Upgrade) {
-        *self.upgrade.lock() = Some(upgrade);
+        self.left.lock().upgrade = Some(upgrade);
     }
 }
 
@@ -67,6 +85,7 @@ pub(super) async fn serve(
     socket: Socket,
     peer: Peer,
     head: Vec<u8>,
+    stranger: Option<Stranger>,
     server: Server,
     shutdown: CancellationToken,
 ) -> Option<Behind> {
@@ -77,10 +96,10 @@ pub(super) async fn serve(
         .as_ref()
         .and_then(|own| own.page_port);
     let way = Way::of(&socket, peer, context.listener.auth).with_pages(pages);
-    let connection = Connection::new(way);
+    let connection = Connection::new(way, stranger);
     let stream = Stream::new(socket, head);
     requests(stream, &connection, server, shutdown).await;
-    let upgrade = connection.upgrade.lock().take()?;
+    let upgrade = connection.left.lock().upgrade.take()?;
     let framing = Framing::websocket(upgrade.deflate, longest_message(&upgrade, &context));
     let (socket, head) = take_back(upgrade.on.await.ok()?)?;
     let visitor = Visitor {
@@ -102,6 +121,7 @@ pub(super) async fn serve(
             framing,
             head,
             asks: false,
+            stranger: None,
             visitor,
         })),
     })

@@ -58,7 +58,13 @@ pub(super) async fn judge(
     }
     match judged {
         Ok(None) => {}
-        Ok(Some(principal)) => drop(parts.extensions.insert(principal)),
+        Ok(Some(principal)) => {
+            // A monitor on this machine has not said who it is.
+            if need != Need::PrincipalUnlessLocal {
+                connection.is_known();
+            }
+            parts.extensions.insert(principal);
+        }
         Err(refusal) => {
             let problem = Problem::from(refusal);
             let challenge = context.admission.challenge(&parts.headers);

@@ -18,7 +18,7 @@ pub(crate) use problem::Problem;
 
 use crate::Context;
 use crate::link::Socket;
-use crate::listen::Behind;
+use crate::listen::{Behind, Stranger};
 use crate::peer::Peer;
 use axum::Router;
 use std::sync::Arc;
@@ -52,8 +52,9 @@ impl Server {
         socket: Socket,
         peer: Peer,
         head: Vec<u8>,
+        stranger: Option<Stranger>,
         shutdown: CancellationToken,
     ) -> Option<Behind> {
-        connection::serve(socket, peer, head, self, shutdown).await
+        connection::serve(socket, peer, head, stranger, self, shutdown).await
     }
 }

@@ -10,6 +10,8 @@ use crate::tcp::Console;
 use crate::{Context, auto, framed, http, tcp, tls};
 use accept::{Accepted, Acceptor};
 use seats::{Place, Seat, Seats, refuse};
+
+pub(crate) use seats::Stranger;
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
@@ -112,9 +114,9 @@ async fn accept_all(
         };
         backoff = Backoff::default();
         match seats.take(accepted.address()) {
-            Some(Seat::Taken(place)) => {
+            Some(Seat::Taken(place, stranger)) => {
                 let open = server.metrics().accepted();
-                let arrival = Box::new((accepted, server.clone()));
+                let arrival = Box::new((accepted, server.clone(), stranger));
                 tasks.spawn_on(connection(arrival, shutdown.clone(), place, open), worker);
             }
             Some(Seat::Refused(place, why)) => {
@@ -199,6 +201,9 @@ impl Server {
     }
 }
 
+/// A connection that has come, and whether it has yet to say who it is.
+type Arrival = (Accepted, Server, Option<Stranger>);
+
 /// One connection, from here on in its worker. What its handshake needs is on the heap and gone before the pump
 /// begins; what the pump does not need is on the heap too, so that an idle connection's task takes 256 bytes.
 #[expect(
@@ -206,14 +211,14 @@ impl Server {
     reason = "an async fn keeps its arguments twice"
 )]
 fn connection(
-    arrival: Box<(Accepted, Server)>,
+    arrival: Box<Arrival>,
     shutdown: CancellationToken,
     place: Place,
     open: impl Send,
 ) -> impl Future<Output = ()> + Send {
     async move {
         // A statement of its own: in the head of the `match`, the handshake's memory would live as long as the pump.
-        let behind = begin(*arrival, &shutdown).await;
+        let behind = begin(arrival, &shutdown).await;
         match behind {
             Some(Behind::Pump(entry)) => {
                 link::run(entry, shutdown).await;
@@ -230,18 +235,16 @@ fn connection(
 
 /// The handshake on the heap.
 fn begin(
-    (accepted, server): (Accepted, Server),
+    arrival: Box<Arrival>,
     shutdown: &CancellationToken,
 ) -> Pin<Box<impl Future<Output = Option<Behind>> + Send + use<>>> {
-    Box::pin(shake_hands(accepted, server, shutdown.clone()))
+    Box::pin(shake_hands(arrival, shutdown.clone()))
 }
 
 /// What comes before the pump, in the worker that the connection belongs to. `None` if nothing comes after it.
-async fn shake_hands(
-    accepted: Accepted,
-    server: Server,
-    shutdown: CancellationToken,
-) -> Option<Behind> {
+async fn shake_hands(arrival: Box<Arrival>, shutdown: CancellationToken) -> Option<Behind> {
+    // Whoever gets through on a wire without requests has logged in: then nobody holds it any more.
+    let (accepted, server, stranger) = *arrival;
     let (socket, peer) = match accepted.register() {
         Ok(Some(registered)) => registered,
         Ok(None) => {
@@ -264,7 +267,8 @@ async fn shake_hands(
     let entry = match server {
         Server::Http(server) => {
             let nothing = Vec::new();
-            server.shake_hands(socket, peer, nothing, shutdown).await
+            let handshake = server.shake_hands(socket, peer, nothing, stranger, shutdown);
+            handshake.await
         }
         Server::Tcp(context) => {
             let console = Console::raw(socket, Vec::new());
@@ -276,9 +280,9 @@ async fn shake_hands(
             let entry = tcp::shake_hands(console, peer, context, shutdown).await;
             entry.map(Behind::Pump)
         }
-        Server::Auto(server) => server.shake_hands(socket, peer, shutdown).await,
+        Server::Auto(server) => server.shake_hands(socket, peer, stranger, shutdown).await,
         Server::Framed(context) => {
-            let entry = framed::Entry::new(context, socket, peer, Vec::new());
+            let entry = framed::Entry::new(context, socket, peer, Vec::new(), stranger);
             Some(Behind::Messages(Box::new(entry)))
         }
     };

@@ -1,4 +1,8 @@
 //! How many connections a listener holds, in all and from each address; one too many is told so and closed.
+//!
+//! Where clients log in, those of one address that have not yet done so hold half of the places at most: whoever is a
+//! stranger cannot keep all others out. Who has logged in no longer counts, since behind one address may be a class, or
+//! a proxy that everybody comes through.
 
 use crate::admit::prefix;
 use crate::limits;
@@ -23,6 +27,8 @@ pub(super) struct Seats(Arc<Inner>);
 struct Inner {
     max: usize,
     max_per_address: usize,
+    /// Strangers from one address; `None` where nobody is asked who he is.
+    max_strangers: Option<usize>,
     taken: Mutex<Taken>,
 }
 
@@ -32,15 +38,23 @@ struct Taken {
     refusals: usize,
     /// Only where addresses are counted.
     by_address: HashMap<IpAddr, usize>,
+    strangers: HashMap<IpAddr, usize>,
 }
 
 /// What a connection was given; it is free again when this is dropped.
 #[derive(Debug)]
 pub(super) enum Seat {
-    /// A place.
-    Taken(Place),
+    /// A place, and whether it is a stranger's.
+    Taken(Place, Option<Stranger>),
     /// Only to be told that there is none.
     Refused(Place, Turned),
+}
+
+/// Counts among the strangers of its address until it is dropped: at the login, or at the end.
+#[derive(Debug)]
+pub(crate) struct Stranger {
+    seats: Seats,
+    from: IpAddr,
 }
 
 /// Counts until it is dropped.
@@ -58,9 +72,11 @@ enum Counted {
 
 impl Seats {
     pub(super) fn new(context: &Context) -> Self {
+        let max = context.listener.max_connections.min(limits::connections());
         Self(Arc::new(Inner {
-            max: context.listener.max_connections.min(limits::connections()),
+            max,
             max_per_address: context.listener.max_per_address,
+            max_strangers: context.listener.auth.then_some(max.div_ceil(2)),
             taken: Mutex::default(),
         }))
     }
@@ -68,21 +84,32 @@ impl Seats {
     /// A place for a connection from this address; `None` if there is none and many are being told so already.
     pub(super) fn take(&self, from: Option<IpAddr>) -> Option<Seat> {
         let inner = &self.0;
-        let from = from
-            .map(prefix)
-            .filter(|_| inner.max_per_address < inner.max);
+        let from = from.map(prefix);
+        let stranger = from.filter(|_| inner.max_strangers.is_some());
+        let from = from.filter(|_| inner.max_per_address < inner.max);
         let mut taken = inner.taken.lock();
-        let here = from.and_then(|from| taken.by_address.get(&from)).copied();
+        let count = |map: &HashMap<IpAddr, usize>, from: Option<IpAddr>| {
+            from.and_then(|from| map.get(&from)).copied().unwrap_or(0)
+        };
+        let room = count(&taken.by_address, from) < inner.max_per_address
+            && count(&taken.strangers, stranger) < inner.max_strangers.unwrap_or(usize::MAX);
         let place = |kind| Place {
             seats: self.clone(),
             kind,
         };
-        if taken.all < inner.max && here.unwrap_or(0) < inner.max_per_address {
+        if taken.all < inner.max && room {
             taken.all += 1;
             if let Some(from) = from {
                 *taken.by_address.entry(from).or_default() += 1;
             }
-            return Some(Seat::Taken(place(Counted::Connection(from))));
+            let stranger = stranger.map(|from| {
+                *taken.strangers.entry(from).or_default() += 1;
+                Stranger {
+                    seats: self.clone(),
+                    from,
+                }
+            });
+            return Some(Seat::Taken(place(Counted::Connection(from)), stranger));
         }
         if taken.refusals == REFUSALS {
             return None;
@@ -104,15 +131,26 @@ impl Drop for Place {
             Counted::Refusal => taken.refusals -= 1,
             Counted::Connection(from) => {
                 taken.all -= 1;
-                if let Some(from) = from
-                    && let Some(here) = taken.by_address.get_mut(&from)
-                {
-                    *here -= 1;
-                    if *here == 0 {
-                        taken.by_address.remove(&from);
-                    }
+                if let Some(from) = from {
+                    leave(&mut taken.by_address, from);
                 }
             }
+        }
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        leave(&mut self.seats.0.taken.lock().strangers, self.from);
+    }
+}
+
+/// One less from there.
+fn leave(map: &mut HashMap<IpAddr, usize>, from: IpAddr) {
+    if let Some(here) = map.get_mut(&from) {
+        *here -= 1;
+        if *here == 0 {
+            map.remove(&from);
         }
     }
 }
@@ -165,7 +203,11 @@ mod tests {
     use crate::testing;
 
     fn seats(max: usize, max_per_address: usize) -> Seats {
-        let mut context = Arc::into_inner(testing::context(false)).unwrap();
+        seats_where(false, max, max_per_address)
+    }
+
+    fn seats_where(auth: bool, max: usize, max_per_address: usize) -> Seats {
+        let mut context = Arc::into_inner(testing::context(auth)).unwrap();
         context.listener.max_connections = max;
         context.listener.max_per_address = max_per_address;
         Seats::new(&context)
@@ -181,7 +223,7 @@ mod tests {
         let (one, two) = (seats.take(None), seats.take(from("127.0.0.1")));
         assert!(matches!(
             (&one, &two),
-            (Some(Seat::Taken(_)), Some(Seat::Taken(_)))
+            (Some(Seat::Taken(..)), Some(Seat::Taken(..)))
         ));
         let refused: Vec<_> = (0..REFUSALS).map(|_| seats.take(None)).collect();
         assert!(
@@ -193,21 +235,21 @@ mod tests {
         drop(refused);
         assert!(matches!(seats.take(None), Some(Seat::Refused(..))));
         drop(one);
-        assert!(matches!(seats.take(None), Some(Seat::Taken(_))));
+        assert!(matches!(seats.take(None), Some(Seat::Taken(..))));
     }
 
     #[test]
     fn an_address_has_its_share_and_a_prefix_is_one() {
         let seats = seats(10, 1);
         let one = seats.take(from("fd00::1"));
-        assert!(matches!(one, Some(Seat::Taken(_))));
+        assert!(matches!(one, Some(Seat::Taken(..))));
         assert!(matches!(
             seats.take(from("fd00::2")),
             Some(Seat::Refused(..))
         ));
         assert!(matches!(
             seats.take(from("fd00:0:0:1::1")),
-            Some(Seat::Taken(_))
+            Some(Seat::Taken(..))
         ));
         let four = seats.take(from("127.0.0.1"));
         assert!(matches!(
@@ -219,6 +261,27 @@ mod tests {
             seats.0.taken.lock().by_address.is_empty(),
             "nothing is kept"
         );
+    }
+
+    #[test]
+    fn strangers_of_one_address_take_half_and_who_logs_in_is_none() {
+        let seats = seats_where(true, 4, usize::MAX);
+        let take = |address| match seats.take(from(address)) {
+            Some(Seat::Taken(place, stranger)) => Some((place, stranger.unwrap())),
+            _ => None,
+        };
+        let (one, two) = (take("192.0.2.1").unwrap(), take("192.0.2.1").unwrap());
+        assert!(take("192.0.2.1").is_none());
+        let other = take("192.0.2.2").unwrap();
+        // The first one logs in, and keeps its place.
+        let (one, stranger) = one;
+        drop(stranger);
+        let three = take("192.0.2.1").unwrap();
+        assert!(take("192.0.2.3").is_none(), "four is all there are");
+        drop((one, two, three, other));
+        assert!(seats.0.taken.lock().strangers.is_empty(), "nothing is kept");
+        // A UNIX socket has no address, and nobody is asked there.
+        assert!(matches!(seats.take(None), Some(Seat::Taken(_, None))));
     }
 
     #[test]

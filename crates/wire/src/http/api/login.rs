@@ -2,7 +2,7 @@
 
 use super::body::json;
 use crate::Context;
-use crate::admit::{Grant, Principal, Secret, TICKET_LIFE};
+use crate::admit::{Grant, Principal, Secret, TICKET_LIFE, is_page_key};
 use crate::http::{Connection, Problem};
 use crate::peer::Peer;
 use anywire_model::Role;
@@ -27,6 +27,8 @@ struct Login {
     token: Option<String>,
     user: Option<String>,
     password: Option<String>,
+    /// The page's half of the secret; without it the cookie alone is enough.
+    key: Option<String>,
 }
 
 impl Login {
@@ -38,6 +40,7 @@ impl Login {
             token,
             user,
             password,
+            key: _,
         } = self;
         match (code, ticket, token, user, password) {
             (Some(code), None, None, None, None) => Some(Secret::Code(code)),
@@ -74,6 +77,11 @@ pub(crate) async fn login(
         let detail = "either a code, a ticket, a token, or a user and a password is needed";
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })?;
+    let key = login.key.as_deref();
+    if key.is_some_and(|key| !is_page_key(key)) {
+        let detail = "a key has 22 to 64 letters, digits, '-' or '_'";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
     let judged = context.admission.login(address.ip(), secret).await;
     context.metrics.judged(judged.as_ref().err());
     let grant = judged?;
@@ -81,7 +89,7 @@ pub(crate) async fn login(
     let tls = connection.way.tls;
     let cookie = context
         .admission
-        .set_cookie(host.unwrap_or_default(), tls, grant);
+        .set_cookie(host.unwrap_or_default(), tls, grant, key);
     Ok(with_cookie(cookie.as_deref()))
 }
 
@@ -131,9 +139,13 @@ pub(crate) async fn tickets(
     // gives.
     let here = principal.role_at(&context.listener);
     let role = principal.role.or((!here.may_own()).then_some(here));
-    let account = principal.account;
+    let grant = Grant {
+        account: principal.account,
+        role,
+        login: principal.login.map(|login| *login),
+    };
     Ok(Json(serde_json::json!({
-        "ticket": context.admission.mint_ticket(Grant { account, role }),
+        "ticket": context.admission.mint_ticket(grant),
         "expires_in": TICKET_LIFE.as_secs(),
     })))
 }

@@ -59,7 +59,7 @@ async fn ask_from(
         auth: *auth,
         pages: None,
     };
-    request.extensions_mut().insert(Connection::new(way));
+    request.extensions_mut().insert(Connection::new(way, None));
     router.clone().call(request).await.unwrap()
 }
 
