@@ -313,6 +313,63 @@ fn messages_go_through_websockets() {
     );
 }
 
+#[test]
+fn messages_go_over_tls_to_whom_is_known() {
+    let listeners = [
+        "-l",
+        "framed+tls://127.0.0.1:0",
+        "-l",
+        "tcps://127.0.0.1:0",
+        "-l",
+        "wss://127.0.0.1:0",
+    ];
+    let echo = Serving::start(BINARY, &[&["echo"], &listeners[..]].concat(), &[], 3);
+    let line = echo.line();
+    let (_, print) = line.rsplit_once(' ').unwrap();
+    let urls = [0, 1, 2].map(|index| echo.urls[index].replace("https://", "wss://"));
+    for url in &urls {
+        let args = ["connect", url, "-n", "20", "--count", "50", "--json"];
+        let done = cli(&[&args[..], &["--fingerprint", print]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+        let figures: Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!(figures["messages_received"], 2000, "{url}");
+        // Who is not known is not talked to.
+        let done = cli(&["connect", url]);
+        assert_eq!(done.status.code(), Some(1), "{}", text(&done.stdout));
+        assert!(text(&done.stdout).contains("0 bytes sent, 0 received: connecting to"));
+    }
+    let large = "x".repeat(100_000);
+    let large = ["connect", &urls[0], "-m", &large, "--count", "30"];
+    let done = cli(&[&large[..], &["--fingerprint", print]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stdout));
+    for url in [&urls[0], &urls[2]] {
+        let ask = ["request", url, "search", "this"];
+        let done = cli(&[&ask[..], &["--fingerprint", print]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+        assert!(text(&done.stdout).contains("this"));
+        // What is to be done stands in the error, with the fingerprint that the server printed.
+        let done = cli(&ask);
+        let said = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(3), "{said}");
+        assert!(said.contains(&format!("--fingerprint {print}")), "{said}");
+        let other = print.replace(|c: char| c.is_ascii_hexdigit(), "7");
+        let done = cli(&[&ask[..], &["--fingerprint", &other]].concat());
+        let said = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(3), "{said}");
+        assert!(said.contains("somebody is in between"), "{said}");
+    }
+    // TLS and no TLS are told apart.
+    let plain = Serving::start(BINARY, &["framed", "-P", "0"], &[], 1);
+    let url = plain.urls[0].replace("framed://", "framed+tls://");
+    let done = cli(&["request", &url, "search", "ring"]);
+    assert!(text(&done.stderr).contains("speaks no TLS"));
+    assert_eq!(done.status.code(), Some(3));
+    let ask = ["request", &plain.urls[0], "search", "ring"];
+    let done = cli(&[&ask[..], &["--fingerprint", print]].concat());
+    assert!(text(&done.stderr).contains("has no TLS"));
+    assert_eq!(done.status.code(), Some(2));
+}
+
 /// A script of the original's behaviour; ends with this.
 struct Original(std::process::Child, String);
 

@@ -202,7 +202,7 @@ async fn serve(config: &Config, listener: Listener, workers: &Workers) -> Result
         bound: listener.into_bound(listener::protocol(&rules.url)?),
         context,
     };
-    alone::serve(vec![served], &registry, &metrics, workers).await
+    alone::serve(vec![served], None, &registry, &metrics, workers).await
 }
 
 fn usage(error: &anyhow::Error) -> Result<ExitCode> {

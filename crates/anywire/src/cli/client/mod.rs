@@ -26,6 +26,8 @@ pub use code::{CodeArgs, code};
 pub use find::Target;
 pub use logs::{LogsArgs, logs};
 pub use send::{SendArgs, send};
+pub(in crate::cli) use table::clean;
+
 pub use sessions::{
     KillArgs, LsArgs, NewArgs, RenameArgs, ScreenArgs, UrlArgs, kill, ls, new, rename, screen, url,
 };

@@ -2,10 +2,12 @@
 
 use super::load::{self, Outcome, Plan, Progress};
 use super::report::{self, Figures};
+use super::talk::Way;
 use super::url::Url;
 use super::{USAGE, fail, runtime};
 use crate::alone;
 use crate::cli::password::PasswordArgs;
+use crate::cli::tls::Trust;
 use anyhow::{Context as _, Result};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -31,7 +33,8 @@ const PROGRESS: Duration = Duration::from_millis(250);
     after_help = "Exit code: 0 if every byte came back, 1 if not, 2 for wrong usage."
 )]
 pub(crate) struct ConnectArgs {
-    /// An echo: framed://HOST:PORT, ws://HOST:PORT (framed), tcp://HOST:PORT, framed+unix:///PATH or tcp+unix:///PATH; or a host
+    /// An echo: framed://HOST:PORT, ws://HOST:PORT (framed) or tcp://HOST:PORT, with TLS framed+tls://, wss:// or tcps://;
+    /// framed+unix:///PATH or tcp+unix:///PATH; or a host
     #[arg(value_name = "URL|HOST")]
     target: String,
     /// The port of the host: then a line is printed for each start, send, receive and close
@@ -60,6 +63,8 @@ pub(crate) struct ConnectArgs {
     json: bool,
     #[command(flatten)]
     password: PasswordArgs,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -86,13 +91,17 @@ pub(crate) fn connect(args: ConnectArgs) -> Result<ExitCode> {
         Ok(url) => url,
         Err(error) => return Ok(fail(USAGE, &error)),
     };
-    let password = match args.password.resolve("Password: ") {
-        Ok(password) => password,
+    let prepared = Way::new(url, &args.trust).and_then(|way| {
+        let password = args.password.resolve("Password: ")?;
+        Ok((way, password))
+    });
+    let (way, password) = match prepared {
+        Ok(prepared) => prepared,
         Err(error) => return Ok(fail(USAGE, &format!("{error:#}"))),
     };
     alone::raise_files();
     let connections = args.number.unwrap_or(args.connections);
-    let plan = Arc::new(plan(&args, url, password, connections));
+    let plan = Arc::new(plan(&args, way, password, connections));
     let (outcomes, seconds) = runtime()?.block_on(all(plan.clone(), connections, &args))?;
     let figures = Figures::new(outcomes, seconds);
     let text = if args.json {
@@ -107,7 +116,7 @@ pub(crate) fn connect(args: ConnectArgs) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!figures.is_whole())))
 }
 
-fn plan(args: &ConnectArgs, url: Url, password: Option<String>, connections: u32) -> Plan {
+fn plan(args: &ConnectArgs, way: Way, password: Option<String>, connections: u32) -> Plan {
     let messages: Vec<Vec<u8>> = if args.message.is_empty() {
         MESSAGES.map(|message| message.as_bytes().to_vec()).into()
     } else {
@@ -123,7 +132,7 @@ fn plan(args: &ConnectArgs, url: Url, password: Option<String>, connections: u32
     };
     let pace = |rate| Duration::from_secs_f64(f64::from(connections) / rate);
     Plan {
-        url,
+        way,
         password,
         count: rounds.map(|rounds| rounds.saturating_mul(messages.len() as u64)),
         messages,

@@ -1,15 +1,15 @@
 //! One connection of `connect`: sends messages ahead of their answers, and checks every byte that comes back.
 
 use super::histogram::Histogram;
-use super::talk::{self, LIMITS, Stream, Talk, TalkError};
-use super::url::{Protocol, Url};
+use super::talk::{self, LIMITS, Stream, Talk, TalkError, Way};
+use super::url::Protocol;
 use anywire_codec::framed::{Next, Reader, Reply};
 use std::collections::VecDeque;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, WriteHalf};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ const TYPE: &str = "binary/message";
 
 /// What every connection does.
 pub(super) struct Plan {
-    pub(super) url: Url,
+    pub(super) way: Way,
     pub(super) password: Option<String>,
     /// The messages, one after the other, again and again.
     pub(super) messages: Vec<Vec<u8>>,
@@ -104,7 +104,7 @@ pub(super) async fn run(plan: Arc<Plan>, number: usize) -> Outcome {
 
 /// The messages as they go over the wire.
 fn encode(plan: &Plan) -> Vec<Vec<u8>> {
-    let encode = |message: &Vec<u8>| match plan.url.protocol {
+    let encode = |message: &Vec<u8>| match plan.way.url.protocol {
         Protocol::Raw => message.clone(),
         Protocol::Framed => {
             let mut out = Vec::new();
@@ -114,6 +114,18 @@ fn encode(plan: &Plan) -> Vec<Vec<u8>> {
         }
     };
     plan.messages.iter().map(encode).collect()
+}
+
+/// Writes some of these bytes; without any, what was written before goes out of our hands.
+async fn send(write: &mut WriteHalf<Box<dyn Stream>>, bytes: &[u8]) -> io::Result<usize> {
+    if bytes.is_empty() {
+        write.flush().await?;
+        return Ok(0);
+    }
+    match write.write(bytes).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        n => Ok(n),
+    }
 }
 
 struct Load {
@@ -133,23 +145,19 @@ impl Load {
     fn say(&self, what: &str) {
         if self.plan.verbose {
             // Who reads the lines may have seen enough.
-            let _ = writeln!(
-                std::io::stdout(),
-                "connection {}: {what}",
-                self.outcome.number
-            );
+            let _ = writeln!(io::stdout(), "connection {}: {what}", self.outcome.number);
         }
     }
 
     async fn all(&mut self) -> Result<(), LoadError> {
         let plan = self.plan.clone();
-        self.say(&format!("starting to {}", plan.url));
+        self.say(&format!("starting to {}", plan.way.url));
         let stream = {
             let _door = plan.doors.acquire().await;
             let password = plan.password.as_deref();
-            match plan.url.protocol {
-                Protocol::Raw => talk::open(&plan.url, None).await?,
-                Protocol::Framed => Talk::open(&plan.url, password, talk::CONNECT)
+            match plan.way.url.protocol {
+                Protocol::Raw => talk::open(&plan.way, None).await?,
+                Protocol::Framed => Talk::open(&plan.way, password, talk::CONNECT)
                     .await?
                     .into_stream(),
             }
@@ -166,6 +174,8 @@ impl Load {
         let (mut read, mut write) = tokio::io::split(stream);
         let start = Instant::now();
         let mut heard = start;
+        // What TLS has enciphered may still be on this side.
+        let mut holds = false;
         loop {
             let next = self.fill(plan, start);
             if self.flying.is_empty() && next.is_none() {
@@ -182,8 +192,9 @@ impl Load {
                     heard = Instant::now();
                     self.received(n, heard)?;
                 }
-                sent = write.write(&self.out), if !self.out.is_empty() => {
+                sent = send(&mut write, &self.out), if holds || !self.out.is_empty() => {
                     let n = sent.map_err(TalkError::Io)?;
+                    holds = n > 0 && plan.way.tls.is_some();
                     self.out.drain(..n);
                     self.outcome.sent_bytes += n as u64;
                 }
@@ -235,7 +246,7 @@ impl Load {
             self.say(&format!("received {n} bytes: \"{}\"", bytes.escape_ascii()));
         }
         let before = self.outcome.received;
-        match self.plan.url.protocol {
+        match self.plan.way.url.protocol {
             Protocol::Raw => self.raw(now)?,
             Protocol::Framed => self.framed(now)?,
         }

@@ -1,9 +1,10 @@
 //! `anywire request`: one message, one answer, and an exit code that says how it went.
 
-use super::talk::{Answer, Talk, TalkError};
+use super::talk::{Answer, Talk, TalkError, Way};
 use super::url::{Protocol, Url};
 use super::{UNREACHABLE, USAGE, fail, runtime};
 use crate::cli::password::PasswordArgs;
+use crate::cli::tls::Trust;
 use anyhow::{Context as _, Result};
 use anywire_codec::framed::Reply;
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ const MAX_FILE: u64 = 64 << 20;
     or no answer in time."
 )]
 pub(crate) struct RequestArgs {
-    /// The server: framed://HOST:PORT, ws://HOST:PORT or framed+unix:///PATH
+    /// The server: framed://HOST:PORT, ws://HOST:PORT, with TLS framed+tls:// or wss://, or framed+unix:///PATH
     url: Url,
     /// The action: `search` goes as JSON, any other as bytes, action and value in a row
     #[arg(required_unless_present = "binary")]
@@ -46,6 +47,8 @@ pub(crate) struct RequestArgs {
     timeout: u32,
     #[command(flatten)]
     password: PasswordArgs,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 /// Runs `request`.
@@ -57,16 +60,17 @@ pub(crate) fn request(args: RequestArgs) -> Result<ExitCode> {
         ));
     }
     let prepared = message(&args).and_then(|message| {
+        let way = Way::new(args.url.clone(), &args.trust)?;
         let password = args.password.resolve("Password: ")?;
-        Ok((message, password))
+        Ok((message, way, password))
     });
-    let (message, password) = match prepared {
+    let (message, way, password) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => return Ok(fail(USAGE, &format!("{error:#}"))),
     };
     let patience = Duration::from_secs(args.timeout.into());
     let asking = async {
-        let mut talk = Talk::open(&args.url, password.as_deref(), patience).await?;
+        let mut talk = Talk::open(&way, password.as_deref(), patience).await?;
         talk.ask(&message, false).await
     };
     match runtime()?.block_on(asking) {
