@@ -181,9 +181,9 @@ impl Connection {
         if self.outbox.is_empty() {
             self.took = Instant::now();
         }
-        let waiting = self.outbox.len();
+        let before = self.outbox.total();
         let answered = self.answer().await;
-        self.account.sent(self.outbox.len() - waiting);
+        self.account.sent(self.outbox.total() - before);
         // What was answered before a mistake is sent before the mistake is told.
         if !self.outbox.is_empty() {
             let took = self.outbox.flush(&mut self.socket).map_err(|_| End::Gone)?;
@@ -229,7 +229,18 @@ impl Connection {
                 Item::Nothing => continue,
             };
             let was_stranger = matches!(self.client, Client::Stranger(_));
-            let reply = self.client.answer(&message, &self.deadlines).await;
+            let reply = match self.client.answer(&message) {
+                Answer::Now(reply) => reply,
+                Answer::Later(reply) => {
+                    // What was answered before is not kept back; who is gone is noticed when all is sent.
+                    let _ = self.outbox.flush(&mut self.socket);
+                    let reply = timeout(self.deadlines.answer, reply).await;
+                    // The peer had nothing to take meanwhile.
+                    self.took = Instant::now();
+                    reply
+                        .unwrap_or_else(|_| Reply::error(Code::Timeout, "the answer took too long"))
+                }
+            };
             let asked = message.header.keep_alive;
             let id = message.header.id.map(Id::into_owned);
             // The password is followed by the message that it is for.
@@ -384,10 +395,10 @@ impl Account {
         }
     }
 
-    fn sent(&mut self, bytes: usize) {
-        self.sent += bytes as u64;
+    fn sent(&mut self, bytes: u64) {
+        self.sent += bytes;
         if let Some(meter) = &self.meter {
-            meter.sent(bytes);
+            meter.sent(usize::try_from(bytes).unwrap_or(usize::MAX));
         }
     }
 
@@ -418,27 +429,26 @@ impl fmt::Display for End {
 }
 
 impl Client {
-    async fn answer(&mut self, message: &Message<'_>, deadlines: &Deadlines) -> Reply {
+    fn answer<'a>(&'a mut self, message: &'a Message<'a>) -> Answer<'a> {
         match self {
-            Self::Known(conversation) => {
-                match conversation.answer(&message.header, message.content) {
-                    Answer::Now(reply) => reply,
-                    Answer::Later(reply) => {
-                        timeout(deadlines.answer, reply).await.unwrap_or_else(|_| {
-                            Reply::error(Code::Timeout, "the answer took too long")
-                        })
-                    }
-                }
+            Self::Known(conversation) => conversation.answer(&message.header, message.content),
+            Self::Stranger(_) => Answer::Later(Box::pin(self.admit(message))),
+        }
+    }
+
+    /// Lets a stranger in who brings the password.
+    async fn admit(&mut self, message: &Message<'_>) -> Reply {
+        let Self::Stranger(visitor) = self else {
+            return Reply::result("ok");
+        };
+        match gate::judge(visitor, message).await {
+            Ok(reply) => {
+                let visitor = (**visitor).clone();
+                let service = visitor.context.listener.framed.service.clone();
+                *self = Self::Known(service.begin(Caller(visitor)));
+                reply
             }
-            Self::Stranger(visitor) => match Box::pin(gate::judge(visitor, message)).await {
-                Ok(reply) => {
-                    let visitor = (**visitor).clone();
-                    let service = visitor.context.listener.framed.service.clone();
-                    *self = Self::Known(service.begin(Caller(visitor)));
-                    reply
-                }
-                Err(reply) => reply,
-            },
+            Err(reply) => reply,
         }
     }
 }
