@@ -8,12 +8,13 @@ use super::{USAGE, fail, runtime};
 use crate::alone;
 use crate::cli::password::PasswordArgs;
 use crate::cli::tls::Trust;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until};
@@ -156,8 +157,8 @@ async fn all(plan: Arc<Plan>, connections: u32, args: &ConnectArgs) -> Result<(V
     let end = args
         .duration
         .map(|seconds| start + Duration::from_secs_f64(seconds));
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
-    let mut outcomes = Vec::new();
+    let mut interrupts = signal(SignalKind::interrupt()).context("listening for signals")?;
+    let (mut outcomes, mut asked) = (Vec::new(), false);
     loop {
         tokio::select! {
             ended = tasks.join_next() => match ended {
@@ -166,7 +167,14 @@ async fn all(plan: Arc<Plan>, connections: u32, args: &ConnectArgs) -> Result<(V
             },
             _ = tick.tick(), if shows => show(&plan.progress, start),
             () = sleep_until(end.unwrap_or(start)), if end.is_some() && !plan.stop.is_cancelled() => plan.stop.cancel(),
-            _ = &mut interrupted, if !plan.stop.is_cancelled() => plan.stop.cancel(),
+            _ = interrupts.recv() => {
+                // Who is told twice does not wait for answers any more.
+                if asked {
+                    bail!("interrupted: what was on its way is not counted");
+                }
+                asked = true;
+                plan.stop.cancel();
+            }
         }
     }
     if shows {

@@ -3,7 +3,7 @@
 use super::histogram::Histogram;
 use super::talk::{self, LIMITS, Stream, Talk, TalkError, Way};
 use super::url::Protocol;
-use anywire_codec::framed::{Next, Reader, Reply};
+use anywire_codec::framed::{Limits, Next, Reader, Reply};
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -22,6 +22,8 @@ const WAITING: usize = 256 << 10;
 const READ: usize = 64 << 10;
 /// How long nothing at all may come back.
 const STALL: Duration = Duration::from_secs(30);
+/// Bytes of an error reply.
+const ERROR: u64 = 16 << 10;
 /// The type of framed messages.
 const TYPE: &str = "binary/message";
 
@@ -73,6 +75,10 @@ enum LoadError {
     More,
     #[error("nothing came back for 30 seconds")]
     Stalled,
+    #[error("the server answered: {0}")]
+    Refused(String),
+    #[error("it was to stop before it was connected")]
+    Unconnected,
 }
 
 /// Runs one connection to its end.
@@ -88,12 +94,12 @@ pub(super) async fn run(plan: Arc<Plan>, number: usize) -> Outcome {
             error: None,
         },
         encoded: encode(&plan),
-        plan,
         out: Vec::new(),
         input: Vec::with_capacity(READ),
         flying: VecDeque::new(),
         matched: 0,
-        reader: Reader::new(LIMITS),
+        reader: Reader::new(limits(&plan.messages)),
+        plan,
     };
     if let Err(error) = load.all().await {
         load.outcome.error = Some(error.to_string());
@@ -128,6 +134,28 @@ async fn send(write: &mut WriteHalf<Box<dyn Stream>>, bytes: &[u8]) -> io::Resul
     }
 }
 
+/// A connection, when it is its turn.
+async fn open(plan: &Plan) -> Result<Box<dyn Stream>, TalkError> {
+    let _door = plan.doors.acquire().await;
+    let password = plan.password.as_deref();
+    match plan.way.url.protocol {
+        Protocol::Raw => talk::open(&plan.way, None).await,
+        Protocol::Framed => {
+            let talk = Talk::open(&plan.way, password, talk::CONNECT).await?;
+            Ok(talk.into_stream())
+        }
+    }
+}
+
+/// What a server may say to these messages: the same, or what is wrong.
+fn limits(messages: &[Vec<u8>]) -> Limits {
+    let longest = messages.iter().map(Vec::len).max().unwrap_or_default();
+    Limits {
+        content: (longest as u64).max(ERROR),
+        ..LIMITS
+    }
+}
+
 struct Load {
     plan: Arc<Plan>,
     outcome: Outcome,
@@ -152,15 +180,9 @@ impl Load {
     async fn all(&mut self) -> Result<(), LoadError> {
         let plan = self.plan.clone();
         self.say(&format!("starting to {}", plan.way.url));
-        let stream = {
-            let _door = plan.doors.acquire().await;
-            let password = plan.password.as_deref();
-            match plan.way.url.protocol {
-                Protocol::Raw => talk::open(&plan.way, None).await?,
-                Protocol::Framed => Talk::open(&plan.way, password, talk::CONNECT)
-                    .await?
-                    .into_stream(),
-            }
+        let stream = tokio::select! {
+            opened = open(&plan) => opened?,
+            () = plan.stop.cancelled() => return Err(LoadError::Unconnected),
         };
         plan.progress.open.fetch_add(1, Ordering::Relaxed);
         let done = self.exchange(stream, &plan).await;
@@ -284,6 +306,9 @@ impl Load {
             .message(&self.input[at..])
             .map_err(TalkError::Frame)?
         {
+            if let Some(error) = talk::error(&message) {
+                return Err(LoadError::Refused(error));
+            }
             if self.flying.is_empty() {
                 return Err(LoadError::More);
             }

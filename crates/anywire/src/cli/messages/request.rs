@@ -3,12 +3,13 @@
 use super::talk::{Answer, Talk, TalkError, Way};
 use super::url::{Protocol, Url};
 use super::{UNREACHABLE, USAGE, fail, runtime};
+use crate::cli::client::clean;
 use crate::cli::password::PasswordArgs;
 use crate::cli::tls::Trust;
 use anyhow::{Context as _, Result};
 use anywire_codec::framed::Reply;
 use serde_json::{Value, json};
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -110,20 +111,30 @@ fn message(args: &RequestArgs) -> Result<Reply> {
 
 fn print(args: &RequestArgs, answer: &Answer) -> Result<ExitCode> {
     let value = answer.json();
+    let mut stdout = std::io::stdout();
+    let is_terminal = stdout.is_terminal();
     let mut out = if args.hex {
         data_encoding::HEXLOWER.encode(&answer.content).into_bytes()
     } else {
-        match &value {
-            Some(Value::Object(object)) if !args.json => match object.get("result") {
-                Some(Value::String(text)) => text.clone().into_bytes(),
-                _ => answer.content.clone(),
-            },
+        let result = value.as_ref().and_then(|value| value.get("result"));
+        match result {
+            Some(Value::String(text)) if !args.json => text.clone().into_bytes(),
             _ => answer.content.clone(),
         }
     };
-    out.push(b'\n');
-    std::io::stdout()
+    if is_terminal {
+        // What a server says does not steer the terminal that it is printed on.
+        let text = String::from_utf8_lossy(&out);
+        let lines: Vec<String> = text.split('\n').map(clean).collect();
+        out = lines.join("\n").into_bytes();
+    }
+    // A file of bytes was sent, and bytes come back.
+    if is_terminal || args.hex || args.binary.is_none() || value.is_some() {
+        out.push(b'\n');
+    }
+    stdout
         .write_all(&out)
+        .and_then(|()| stdout.flush())
         .context("printing the answer")?;
     let is_error = value.is_some_and(|value| {
         // The original says so in its text only.

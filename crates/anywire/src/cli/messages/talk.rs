@@ -4,7 +4,9 @@ use super::url::{Place, Url};
 use super::websocket;
 use crate::cli::client::clean;
 use crate::cli::tls::{Tls, TlsError, Trust};
-use anywire_codec::framed::{Error, Header, Id, Limits, MAX_HEADER, Next, Reader, Reply};
+use anywire_codec::framed::{
+    Error, Header, Id, Limits, MAX_HEADER, Message, Next, Reader, Reply, content,
+};
 use serde_json::{Value, json};
 use std::io;
 use std::time::Duration;
@@ -114,8 +116,18 @@ impl Answer {
         if !self.header.is_json() {
             return None;
         }
-        anywire_codec::framed::content::json(&self.header, &self.content, &LIMITS).ok()
+        content::json(&self.header, &self.content, &LIMITS).ok()
     }
+}
+
+/// What an error reply says.
+pub(super) fn error(message: &Message<'_>) -> Option<String> {
+    if !message.header.is_json() {
+        return None;
+    }
+    let value = content::json(&message.header, message.content, &LIMITS).ok()?;
+    let said = value.get("error")?.get("message")?.as_str()?;
+    Some(clean(said))
 }
 
 /// A connection for framed messages.
