@@ -4,7 +4,7 @@
 use anywire_testkit::{Attach, Config, DEADLINE, NativeClient, Server, flood, wait_until};
 use serde_json::Value;
 use std::fs::{DirBuilder, File};
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -117,6 +117,87 @@ async fn who_errs_is_told_what_to_do() {
     nowhere.env("ANYWIRE_RUNTIME_DIR", server.dir().join("elsewhere"));
     let said = bad(nowhere);
     assert!(said.contains("`anywire serve` starts one"), "{said}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_with_https_alone_is_reached_by_its_socket_and_by_its_fingerprint() {
+    let echoes = "while read x; do echo got $x; done";
+    let serve = ["serve", "-l", "https://localhost:0", "--ttl", "600"];
+    let program = ["--pipe", "--", "/bin/sh", "-c", echoes];
+    let server = config().preset(&[&serve[..], &program].concat(), 1).start();
+    let print = server.fingerprint();
+    assert_eq!(run(&server, &["new", "--name", "work"]), "work\n");
+    let printed = server.urls()[0].clone();
+    let page = printed.split('#').next().expect("a page");
+    let ticket = run(&server, &["url"]);
+    assert!(ticket.starts_with(&format!("{page}#ticket=")), "{ticket}");
+    assert!(page.starts_with("https://localhost:"), "{page}");
+
+    // From elsewhere: who is not known is not talked to, and the error says what to do.
+    let said = bad(remote(&server, &printed, "", &["ls"]));
+    assert!(said.contains(&format!("--fingerprint {print}")), "{said}");
+    let known = |url: &str, arguments: &[&str]| {
+        let mut command = remote(&server, url, "", arguments);
+        command.env("ANYWIRE_FINGERPRINT", &print);
+        command
+    };
+    assert!(good(known(&printed, &["ls"])).contains("work"));
+    assert!(good(known(ticket.trim(), &["ls"])).contains("work"));
+    let again = good(known(&printed, &["url"]));
+    assert!(again.starts_with(&format!("{page}#ticket=")), "{again}");
+    let plain = printed.replace("https://", "http://");
+    let said = bad(known(&plain, &["ls"]));
+    assert!(said.contains("has no TLS"), "{said}");
+
+    // A connection with TLS comes back as one without does.
+    let mut attach = known(&printed, &["attach", "work"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let (mut keys, screen) = (attach.stdin.take(), attach.stdout.take());
+    let mut lines = BufReader::new(screen.expect("a pipe")).lines();
+    let mut exchange = |word: &str| {
+        let keys = keys.as_mut().expect("a pipe");
+        writeln!(keys, "{word}").expect("it reads");
+        let line = lines.next().expect("a line").expect("text");
+        assert_eq!(line, format!("got {word}"));
+    };
+    exchange("one");
+    let old = server.kill_server().await;
+    server.next_server(old).await;
+    exchange("two");
+    drop(keys.take());
+    assert!(attach.wait().expect("it ends").success());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_in_a_file_is_trusted_by_its_file() {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let names = ["localhost".to_owned()];
+    let certificate = rcgen::CertificateParams::new(names).expect("a name");
+    let certificate = certificate.self_signed(&key).expect("a certificate");
+    let pem = |kind: &str, der: &[u8]| {
+        let body = data_encoding::BASE64.encode(der);
+        format!("-----BEGIN {kind}-----\n{body}\n-----END {kind}-----\n")
+    };
+    let serve = ["serve", "-l", "https://localhost:0", "--cert", "cert.pem"];
+    let server = config()
+        .with("cert.pem", pem("CERTIFICATE", certificate.der()))
+        .with("key.pem", pem("PRIVATE KEY", key.serialized_der()))
+        .preset(&[&serve[..], &["--key", "key.pem"]].concat(), 1)
+        .start();
+    let url = &server.urls()[0];
+    let said = bad(remote(&server, url, "", &["ls"]));
+    assert!(said.contains("is not trusted"), "{said}");
+    let ls = ["ls", "--ca", "cert.pem"];
+    assert_eq!(good(remote(&server, url, "", &ls)), "no sessions\n");
+    // It is for localhost, and nobody else.
+    let other = url.replace("localhost", "127.0.0.1");
+    let said = bad(remote(&server, &other, "", &ls));
+    assert!(said.contains("it is not for 127.0.0.1"), "{said}");
     server.stop().await;
 }
 

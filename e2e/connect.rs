@@ -6,11 +6,13 @@
 #[path = "framed/kit.rs"]
 mod kit;
 
-use anywire_testkit::{Config, Serving};
+use anywire_testkit::processes;
+use anywire_testkit::{Config, Pty, Serving, wait_until};
 use kit::{BINARY, RING, cli, json_message, message, text};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
 #[test]
@@ -277,6 +279,128 @@ fn the_ladder_s_clients_and_servers() {
 }
 
 #[test]
+fn a_file_of_bytes_comes_back_as_it_was() {
+    let echo = Serving::start(BINARY, &["echo", "-l", "framed://127.0.0.1:0"], &[], 1);
+    let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let path = std::env::temp_dir().join(format!("anywire-bytes-{}", std::process::id()));
+    std::fs::write(&path, &bytes).unwrap();
+    let done = cli(&[
+        "request",
+        &echo.urls[0],
+        "--binary",
+        &path.to_string_lossy(),
+    ]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    assert!(done.stdout == bytes);
+    std::fs::remove_file(&path).unwrap();
+    let missing = [
+        "request",
+        &echo.urls[0],
+        "--binary",
+        &path.to_string_lossy(),
+    ];
+    assert_eq!(cli(&missing).status.code(), Some(2));
+    let mut child = Command::new(BINARY)
+        .args(["request", &echo.urls[0], "--binary", "-", "--hex"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"\x00\xff").unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(text(&done.stdout), "00ff\n");
+}
+
+#[tokio::test]
+async fn figures_come_live_and_with_a_plot() {
+    let echo = Serving::start(
+        BINARY,
+        &["echo", "--quiet", "-l", "tcp://127.0.0.1:0"],
+        &[],
+        1,
+    );
+    let pace = ["connect", &echo.urls[0], "--rate", "100", "--duration", "1"];
+    let mut terminal = Pty::start(BINARY, &pace, (100, 24), false);
+    terminal.see("1 connections, ").await;
+    terminal.see(" messages came back, ").await;
+    terminal.see("latency: median ").await;
+    terminal.see(" us ").await;
+    terminal.see(" ##").await;
+    terminal.end().await;
+    let done = cli(&[&pace[..], &["--json"]].concat());
+    let figures: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let sent = figures["messages_sent"].as_u64().unwrap();
+    assert!((1..=101).contains(&sent), "{sent}");
+    for quantile in ["p50", "p90", "p99", "max"] {
+        assert!(figures["latency_us"][quantile].as_u64().unwrap() > 0);
+    }
+    // Nobody looks at a live line that is no terminal.
+    assert_eq!(text(&done.stderr), "");
+
+    // What a server says does not steer the terminal.
+    let evil = |_: &Value, _: &[u8]| Some(json_message(r#"{"result": "a\u001b[2Jb"}"#));
+    let url = original(evil);
+    let ask = ["request", &url, "search", "x"];
+    let mut terminal = Pty::start(BINARY, &ask, (80, 24), false);
+    terminal.see("a\u{fffd}[2Jb").await;
+    terminal.end().await;
+}
+
+#[tokio::test]
+async fn an_interrupted_client_tells_what_it_has_and_a_second_time_goes() {
+    let start = |arguments: &[&str]| {
+        let mut command = Command::new(BINARY);
+        command.arg("connect").args(arguments);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let echo = Serving::start(BINARY, &["echo", "-l", "tcp://127.0.0.1:0"], &[], 1);
+    let child = start(&[&echo.urls[0], "--duration", "600", "--rate", "50"]);
+    echo.see("an echo", |line| line.starts_with("echoing "));
+    processes::signal(child.id(), Signal::INT);
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    assert!(text(&done.stdout).contains("1 connections, 0 failed"));
+
+    // A server that takes everything and says nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("tcp://{}", listener.local_addr().unwrap());
+    let mut child = start(&[&silent]);
+    let (mut held, _) = listener.accept().unwrap();
+    held.read_exact(&mut [0; 44]).unwrap();
+    wait_until("the client's end", || {
+        processes::signal(child.id(), Signal::INT);
+        child.try_wait().unwrap()
+    })
+    .await;
+    let done = child.wait_with_output().unwrap();
+    assert!(text(&done.stderr).contains("interrupted"));
+    // Nothing was sent, but nothing was connected either: it says nothing of TLS.
+    let silent = silent.replace("tcp://", "tcps://");
+    let done = cli(&["connect", &silent, "--duration", "0.1"]);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(text(&done.stdout).contains("before it was connected"));
+}
+
+#[test]
+fn a_server_s_refusal_is_told_in_its_words() {
+    let server = Serving::start(BINARY, &["framed", "-P", "0", "-c", "1"], &[], 1);
+    let mut held = TcpStream::connect(server.at()).unwrap();
+    held.write_all(&[0]).unwrap();
+    let said = text(&cli(&["connect", &server.urls[0]]).stdout);
+    assert!(
+        said.contains("the server answered: too many clients"),
+        "{said}"
+    );
+    let done = cli(&["request", &server.urls[0], "search", "ring"]);
+    assert_eq!(done.status.code(), Some(1), "{}", text(&done.stderr));
+    assert!(text(&done.stdout).contains("too many clients"));
+}
+
+#[test]
 fn messages_go_through_websockets() {
     let echo = Serving::start(BINARY, &["echo", "-l", "ws://127.0.0.1:0"], &[], 1);
     let url = echo.urls[0].replace("http://", "ws://");
@@ -311,6 +435,63 @@ fn messages_go_through_websockets() {
         "{}",
         text(&done.stdout)
     );
+}
+
+#[test]
+fn messages_go_over_tls_to_whom_is_known() {
+    let listeners = [
+        "-l",
+        "framed+tls://127.0.0.1:0",
+        "-l",
+        "tcps://127.0.0.1:0",
+        "-l",
+        "wss://127.0.0.1:0",
+    ];
+    let echo = Serving::start(BINARY, &[&["echo"], &listeners[..]].concat(), &[], 3);
+    let line = echo.line();
+    let (_, print) = line.rsplit_once(' ').unwrap();
+    let urls = [0, 1, 2].map(|index| echo.urls[index].replace("https://", "wss://"));
+    for url in &urls {
+        let args = ["connect", url, "-n", "20", "--count", "50", "--json"];
+        let done = cli(&[&args[..], &["--fingerprint", print]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+        let figures: Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!(figures["messages_received"], 2000, "{url}");
+        // Who is not known is not talked to.
+        let done = cli(&["connect", url]);
+        assert_eq!(done.status.code(), Some(1), "{}", text(&done.stdout));
+        assert!(text(&done.stdout).contains("0 bytes sent, 0 received: connecting to"));
+    }
+    let large = "x".repeat(100_000);
+    let large = ["connect", &urls[0], "-m", &large, "--count", "30"];
+    let done = cli(&[&large[..], &["--fingerprint", print]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stdout));
+    for url in [&urls[0], &urls[2]] {
+        let ask = ["request", url, "search", "this"];
+        let done = cli(&[&ask[..], &["--fingerprint", print]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+        assert!(text(&done.stdout).contains("this"));
+        // What is to be done stands in the error, with the fingerprint that the server printed.
+        let done = cli(&ask);
+        let said = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(3), "{said}");
+        assert!(said.contains(&format!("--fingerprint {print}")), "{said}");
+        let other = print.replace(|c: char| c.is_ascii_hexdigit(), "7");
+        let done = cli(&[&ask[..], &["--fingerprint", &other]].concat());
+        let said = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(3), "{said}");
+        assert!(said.contains("somebody is in between"), "{said}");
+    }
+    // TLS and no TLS are told apart.
+    let plain = Serving::start(BINARY, &["framed", "-P", "0"], &[], 1);
+    let url = plain.urls[0].replace("framed://", "framed+tls://");
+    let done = cli(&["request", &url, "search", "ring"]);
+    assert!(text(&done.stderr).contains("speaks no TLS"));
+    assert_eq!(done.status.code(), Some(3));
+    let ask = ["request", &plain.urls[0], "search", "ring"];
+    let done = cli(&[&ask[..], &["--fingerprint", print]].concat());
+    assert!(text(&done.stderr).contains("has no TLS"));
+    assert_eq!(done.status.code(), Some(2));
 }
 
 /// A script of the original's behaviour; ends with this.

@@ -10,7 +10,7 @@ mod table;
 
 use anywire_codec::framed::{Code, Header};
 use anywire_testkit::processes::{self, resident};
-use anywire_testkit::{Config, DEADLINE, Serving, TcpClient, rounds};
+use anywire_testkit::{Config, DEADLINE, Pty, Serving, TcpClient, rounds};
 use kit::{
     BINARY, GROWTH, RING, SEARCH, cli, exchange, json_message, message, only_json, raw, split,
     text, until_end,
@@ -188,6 +188,19 @@ async fn the_limits_can_be_set() {
     let server = framed(&["--idle-timeout", "0.2"]);
     let answer = only_json(&exchange(server.at(), b"").await);
     assert_eq!(answer["error"]["code"], "timeout");
+    // What is left over of a message on a connection that goes on is the start of the next one.
+    let short = json!({"content-type": "binary/x", "content-length": 2, "keep-alive": true});
+    let both = [&message(b"ab", short)[..], b"c", &SEARCH[1..]].concat();
+    let answers = exchange(server.at(), &both).await;
+    let (_, content, rest) = split(&answers);
+    assert_eq!(content, b"First 10 bytes of request: ab");
+    assert_eq!(only_json(rest)["error"]["code"], "header_too_large");
+    // Who takes no answers is not waited for.
+    let server = framed(&["--write-timeout", "0.3", "--max-content", "100"]);
+    let mut stream = TcpStream::connect(server.at()).await.unwrap();
+    let asked = message(&SEARCH[105..], json!({"keep-alive": true})).repeat(1000);
+    let flood = async { while stream.write_all(&asked).await.is_ok() {} };
+    timeout(DEADLINE, flood).await.expect("an end");
     // Who comes while the server stops is told.
     let server = framed(&[]);
     let mut stream = TcpStream::connect(server.at()).await.unwrap();
@@ -261,10 +274,14 @@ async fn a_farm_of_slow_clients_costs_little_and_ends() {
     }
     answers(&server).await;
     assert!(resident(server.pid()) < before + GROWTH);
+    let busy = processes::busy(server.pid());
     for client in &mut clients {
         let answer = only_json(&until_end(client).await);
         assert_eq!(answer["error"]["code"], "timeout");
     }
+    // Two seconds of waiting are no two seconds of looking.
+    let busy = processes::busy(server.pid()) - busy;
+    assert!(busy < Duration::from_secs(1), "{busy:?} of processor time");
     drop(clients);
     server.until_descriptors(descriptors).await;
 }
@@ -368,6 +385,18 @@ async fn a_password_is_asked_for_without_an_echo_and_not_taken_from_the_command_
     assert!(!seen.contains("sesame"), "{seen}");
     drop(terminal);
     server.stop().await;
+    // Who thinks better of it has a terminal that echoes again.
+    let script = format!("trap : INT; {BINARY} framed -P 0 -p; echo exit $?; stty -a");
+    let mut terminal = Pty::start("/bin/sh", &["-c", &script], (80, 24), false);
+    terminal.see("Set the password: ").await;
+    terminal.send("\x03");
+    terminal.see("exit 2").await;
+    terminal.end().await;
+    let seen = text(&terminal.got());
+    assert!(
+        seen.contains(" echo ") && !seen.contains("-echo "),
+        "{seen}"
+    );
     for arguments in [
         &["framed", "-p", "sesame"][..],
         &["framed", "--password=sesame"],

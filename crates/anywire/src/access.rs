@@ -86,10 +86,14 @@ impl Access {
         known.map(|(_, tls)| tls.clone())
     }
 
-    /// The fingerprint of the server's own certificate, if a listener presents it.
+    /// A line with the fingerprint of the server's own certificate, if a listener presents it: by it clients know whom
+    /// they talk to.
     pub(crate) fn fingerprint(&self) -> Option<String> {
-        self.find(&Certificate::SelfSigned)
-            .map(|tls| tls.fingerprint())
+        let tls = self.find(&Certificate::SelfSigned)?;
+        let fingerprint = tls.fingerprint();
+        Some(format!(
+            "the certificate's SHA-256 fingerprint is {fingerprint}"
+        ))
     }
 
     /// Takes over the access rules of each configuration to come, and runs the command for each new start code, for

@@ -17,9 +17,10 @@ pub(crate) struct Served {
     pub(crate) url: Option<ListenUrl>,
 }
 
-/// Says where each listener is and serves them until interrupted.
+/// Says where each listener is, and perhaps one line more, and serves them until interrupted.
 pub(crate) async fn serve(
     listeners: Vec<Served>,
+    note: Option<String>,
     registry: &Registry,
     metrics: &Metrics,
     workers: &Workers,
@@ -41,6 +42,9 @@ pub(crate) async fn serve(
             workers.handles(),
             shutdown.clone(),
         ));
+    }
+    if let Some(note) = note {
+        println!("{note}");
     }
     metrics.set_ready(true);
     let mut terminate = signal(SignalKind::terminate()).context("listening for signals")?;

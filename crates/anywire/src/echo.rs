@@ -95,5 +95,5 @@ async fn serve(
             url,
         });
     }
-    alone::serve(served, &registry, &metrics, workers).await
+    alone::serve(served, access.fingerprint(), &registry, &metrics, workers).await
 }

@@ -168,13 +168,13 @@ pub(crate) fn framed(args: FramedArgs) -> Result<ExitCode> {
         bail!("{:?} has no address", args.host);
     };
     if args.print_config {
-        let (text, _) = config::preset(&args.file(*first, password.as_deref())?)?;
-        print!("{text}");
+        let (file, _) = config::made(&args.file(*first, password.as_deref())?)?;
+        print!("{}", config::print(&file)?);
         return Ok(ExitCode::SUCCESS);
     }
     alone::raise_files();
     let (listener, at) = bind(&addresses)?;
-    let (_, settled) = config::preset(&args.file(at, password.as_deref())?)?;
+    let (_, settled) = config::made(&args.file(at, password.as_deref())?)?;
     let runtime = workers::runtime().context("starting the runtime")?;
     let workers = Workers::start(workers::count()).context("starting the workers")?;
     let result = runtime.block_on(serve(&settled.config, listener, &workers));
@@ -202,7 +202,7 @@ async fn serve(config: &Config, listener: Listener, workers: &Workers) -> Result
         bound: listener.into_bound(listener::protocol(&rules.url)?),
         context,
     };
-    alone::serve(vec![served], &registry, &metrics, workers).await
+    alone::serve(vec![served], None, &registry, &metrics, workers).await
 }
 
 fn usage(error: &anyhow::Error) -> Result<ExitCode> {

@@ -109,6 +109,7 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
         announce(&listeners, &access, &config);
     }
     spawn.ready().await.context("telling the supervisor")?;
+    let page = page(&listeners, &config);
     let shutdown = CancellationToken::new();
     let mut wires = JoinSet::new();
     let mut followers = JoinSet::new();
@@ -127,7 +128,10 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
                     xwterm: hubs.serve(rules),
                     ..access.secure(rules)
                 },
-                None => command_line_rules(&config),
+                None => Rules {
+                    page: page.clone(),
+                    ..command_line_rules(&config)
+                },
             },
         };
         let protocol = match rules {
@@ -281,6 +285,7 @@ pub(crate) fn listener_rules(rules: &runtime::Listener) -> Rules {
         framed: framed::Settings::default(),
         observer: None,
         xwterm: None,
+        page: None,
     }
 }
 
@@ -300,6 +305,21 @@ pub(crate) fn listener_url(listener: &Listener, rules: &runtime::Listener) -> Li
         Some(address) => rules.url.with_port(address.port()),
         None => rules.url.clone(),
     }
+}
+
+/// Where the page is: on the first listener that has it, or else on the first port for everything.
+fn page(listeners: &[Listener], config: &Config) -> Option<Arc<str>> {
+    let of = |scheme| {
+        listeners.iter().find_map(|listener| {
+            let rules = config.listeners.get(listener.index()?)?;
+            let address = listener.address()?;
+            let is_page = rules.url.scheme == scheme && rules.dialect.is_none();
+            is_page.then(|| rules.url.page(address.port()))
+        })
+    };
+    of(Scheme::Http)
+        .or_else(|| of(Scheme::Auto))
+        .map(Into::into)
 }
 
 /// One line for each listener, for people and for scripts.
@@ -340,8 +360,8 @@ fn announce(listeners: &[Listener], access: &Access, config: &Config) {
     if code_asked && !code_told {
         println!("start code: {}", access.admission.start_code());
     }
-    if let Some(fingerprint) = access.fingerprint() {
-        println!("the certificate's SHA-256 fingerprint is {fingerprint}");
+    if let Some(line) = access.fingerprint() {
+        println!("{line}");
     }
 }
 

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use tokio::net::TcpStream;
 
 /// Bytes of a server's log that a failed test shows.
@@ -143,7 +143,15 @@ pub struct Server {
     supervisor: Child,
     dir: PathBuf,
     binary: PathBuf,
+    told: Box<Told>,
+}
+
+/// What a server prints; apart, so that a server stays small.
+#[derive(Debug)]
+struct Told {
     urls: Vec<String>,
+    /// What comes beside addresses.
+    lines: Mutex<mpsc::Receiver<String>>,
 }
 
 impl Server {
@@ -179,13 +187,16 @@ impl Server {
             .stderr(log);
         let mut supervisor = command.spawn().expect("the binary starts");
         let stdout = supervisor.stdout.take().expect("standard output is piped");
+        let (send, lines) = mpsc::channel();
         let mut server = Self {
             supervisor,
             dir,
             binary: config.binary,
-            urls: Vec::new(),
+            told: Box::new(Told {
+                urls: Vec::new(),
+                lines: Mutex::new(lines),
+            }),
         };
-        let (send, lines) = mpsc::channel();
         // Ends with the process: it keeps the pipe from filling up.
         std::thread::spawn(move || {
             BufReader::new(stdout)
@@ -193,14 +204,33 @@ impl Server {
                 .map_while(Result::ok)
                 .for_each(|line| drop(send.send(line)));
         });
-        while server.urls.len() < config.listeners.len() {
-            match lines.recv_timeout(DEADLINE) {
-                Ok(line) if line.contains("://") => server.urls.push(line.trim().to_owned()),
-                Ok(_) => {}
-                Err(_) => panic!("the server printed no address\n{}", server.log()),
+        while server.told.urls.len() < config.listeners.len() {
+            match server.line() {
+                Some(line) if line.contains("://") => server.told.urls.push(line.trim().to_owned()),
+                Some(_) => {}
+                None => panic!("the server printed no address\n{}", server.log()),
             }
         }
         server
+    }
+
+    fn line(&self) -> Option<String> {
+        let lines = self.told.lines.lock().expect("nobody has panicked");
+        lines.recv_timeout(DEADLINE).ok()
+    }
+
+    /// The fingerprint of its certificate, which it prints after its addresses. Can be asked for once.
+    ///
+    /// # Panics
+    /// When it prints none.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        loop {
+            let line = self.line().expect("a line with a fingerprint");
+            if let Some((_, fingerprint)) = line.split_once("fingerprint is ") {
+                return fingerprint.to_owned();
+            }
+        }
     }
 
     /// The folder of this test: `log`, and `run` with the socket.
@@ -233,8 +263,12 @@ impl Server {
     #[must_use]
     pub fn address(&self, scheme: &str) -> SocketAddr {
         let start = format!("{scheme}://");
-        let rest = self.urls.iter().find_map(|url| url.strip_prefix(&start));
-        let rest = rest.unwrap_or_else(|| panic!("no {scheme} listener in {:?}", self.urls));
+        let rest = self
+            .told
+            .urls
+            .iter()
+            .find_map(|url| url.strip_prefix(&start));
+        let rest = rest.unwrap_or_else(|| panic!("no {scheme} listener in {:?}", self.told.urls));
         let host = rest.split(['/', '#']).next().unwrap_or(rest);
         host.parse()
             .unwrap_or_else(|_| panic!("{host} is no address"))
@@ -243,13 +277,14 @@ impl Server {
     /// What it printed of its listeners, in order.
     #[must_use]
     pub fn urls(&self) -> &[String] {
-        &self.urls
+        &self.told.urls
     }
 
     /// The start code that stands in the first URL's fragment.
     #[must_use]
     pub fn code(&self) -> Option<String> {
-        self.urls
+        self.told
+            .urls
             .first()?
             .split_once("#code=")
             .map(|(_, code)| code.to_owned())

@@ -13,6 +13,7 @@ pub struct Serving {
     child: Child,
     /// What it printed: where it listens.
     pub urls: Vec<String>,
+    out: mpsc::Receiver<String>,
     log: mpsc::Receiver<String>,
 }
 
@@ -42,10 +43,11 @@ impl Serving {
         let mut serving = Self {
             child,
             urls: Vec::new(),
+            out,
             log,
         };
         for _ in 0..listeners {
-            let Ok(url) = out.recv_timeout(DEADLINE) else {
+            let Ok(url) = serving.out.recv_timeout(DEADLINE) else {
                 let log: Vec<_> = serving.log.try_iter().collect();
                 panic!("no address was printed: {log:?}");
             };
@@ -62,6 +64,15 @@ impl Serving {
     pub fn at(&self) -> SocketAddr {
         let (_, rest) = self.urls[0].split_once("://").expect("a URL");
         rest.parse().expect("an address")
+    }
+
+    /// The next line that it prints after its addresses.
+    ///
+    /// # Panics
+    /// When there is none in time.
+    pub fn line(&self) -> String {
+        let line = self.out.recv_timeout(DEADLINE);
+        line.expect("a line after the addresses")
     }
 
     /// Its process id.

@@ -86,6 +86,8 @@ pub struct Listener {
     pub observer: Option<Arc<dyn Observer>>,
     /// What a listener serves that speaks HTTP as xwterm's sample server does; the page and its API without it.
     pub xwterm: Option<Arc<xwterm::Xwterm>>,
+    /// Where the page is, for clients that come another way; nowhere without it.
+    pub page: Option<Arc<str>>,
 }
 
 impl Listener {
@@ -107,6 +109,7 @@ impl Listener {
             framed: framed::Settings::default(),
             observer: None,
             xwterm: None,
+            page: None,
         }
     }
 }

@@ -289,6 +289,20 @@ async fn one_websocket_message_is_one_framed_message() {
         let value: Value = serde_json::from_slice(message.content).unwrap();
         assert!(value.get(key).is_some(), "{value}");
     }
+    // As large as a message may be: header and content together are more than the content may be.
+    socket
+        .send(Opcode::Binary, &message(json!({"action": "close"})))
+        .await;
+    socket.next().await;
+    let mut largest = Vec::new();
+    let content = vec![b'x'; 1 << 20];
+    let input = Reply::binary("binary/x", content);
+    input.write(false, None, &mut largest).unwrap();
+    socket.send(Opcode::Binary, &largest).await;
+    let Frame::Binary(bytes) = socket.next().await else {
+        panic!("an answer")
+    };
+    assert!(String::from_utf8_lossy(&bytes).contains("no_such_session"));
     let mut two = message(json!({"action": "list"}));
     two.push(0);
     socket.send(Opcode::Binary, &two).await;
@@ -351,6 +365,24 @@ async fn who_waits_for_output_hears_of_the_end_of_the_server() {
     let () = stopped;
     assert_eq!(value["error"]["code"], "shutdown");
     talk.ended().await;
+}
+
+#[tokio::test]
+async fn an_answer_does_not_wait_for_the_next_one() {
+    let server = Setup::pipe(&["cat"]).start().await;
+    let mut talk = Talk::to(&server).await;
+    talk.ask(json!({"action": "open"})).await;
+    let mut both = Vec::new();
+    for request in [
+        json!({"action": "resize", "cols": 0, "rows": 0}),
+        json!({"action": "read", "wait": 30_000}),
+    ] {
+        Reply::json(&request).write(true, None, &mut both).unwrap();
+    }
+    talk.stream.write_all(&both).await.unwrap();
+    // The program says nothing, so the second answer is half a minute away.
+    assert_eq!(talk.receive().await.1["error"]["code"], "bad_request");
+    server.shutdown().await;
 }
 
 /// A service that does what its clients say.
@@ -464,6 +496,29 @@ async fn messages_come_over_tls_and_the_port_for_all() {
     let mut talk = Talk::on(TcpStream::connect(server.auto).await.unwrap());
     let refused = talk.ask(json!({"action": "list"})).await;
     assert_eq!(refused["error"]["code"], "auth_required");
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn strangers_are_given_no_room() {
+    let mut setup = Setup::pipe(&["cat"]);
+    setup.auth = true;
+    let server = setup.start().await;
+    // A header alone: what it announces is no password.
+    let mut talk = Talk::to(&server).await;
+    let mut header = Vec::new();
+    Header::new("text/json", "utf-8", 5000)
+        .write(&mut header)
+        .unwrap();
+    talk.stream.write_all(&header).await.unwrap();
+    assert_eq!(talk.receive().await.1["error"]["code"], "auth_required");
+    talk.ended().await;
+    // Who is known may send as much as others.
+    let mut talk = Talk::to(&server).await;
+    let auth = json!({"action": "auth", "password": server.admission.start_code()});
+    assert_eq!(talk.ask(auth).await["result"], "ok");
+    let large = json!({"action": "input", "data": "x".repeat(500_000)});
+    assert_eq!(talk.ask(large).await["error"]["code"], "no_such_session");
     server.shutdown().await;
 }
 

@@ -6,6 +6,7 @@ mod manual;
 mod messages;
 pub(crate) mod password;
 mod secrets;
+mod tls;
 mod xwterm;
 
 use crate::config::file::LogFormat;
@@ -126,7 +127,7 @@ fn run_client(command: ClientCommand) -> anyhow::Result<ExitCode> {
             ClientCommand::Logs(args) => client::logs(args).await,
             ClientCommand::Screen(args) => client::screen(args).await,
             ClientCommand::Rename(args) => client::rename(args).await,
-            ClientCommand::Attach(args) => client::attach(args).await,
+            ClientCommand::Attach(args) => Box::pin(client::attach(args)).await,
             ClientCommand::Kill(args) => client::kill(args).await,
             ClientCommand::Url(args) => client::url(args).await,
             ClientCommand::Code(args) => client::code(args).await,

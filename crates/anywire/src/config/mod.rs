@@ -23,7 +23,7 @@ mod tests;
 
 pub(crate) use overlay::Overlay;
 pub(crate) use runtime::{Config, Settled};
-pub(crate) use show::show;
+pub(crate) use show::{print, show};
 pub(crate) use values::as_text;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -70,18 +70,8 @@ fn whole(settled: Settled) -> Result<Settled> {
     }
 }
 
-/// What a command stands for that has a configuration of its own, as a file and as what runs. It goes the way of every
-/// other file, so that the two are the same.
-///
-/// # Errors
-/// What is wrong with it.
-pub(crate) fn preset(file: &File) -> Result<(String, Settled)> {
-    let text = show::whole(file)?;
-    let file = parse("", &text, &Overlay::default()).map_err(|problems| anyhow!("{problems}"))?;
-    Ok((text, settle::settle(file)))
-}
-
-/// The configuration that a preset has made, as if it stood in a file.
+/// What a command stands for that has a configuration of its own, as a file with every default and as what runs. It goes
+/// the way of every other file, so that the two are the same.
 ///
 /// # Errors
 /// As [`settle`].
@@ -134,10 +124,13 @@ fn parse(name: &str, text: &str, overlay: &Overlay) -> Result<File, Problems> {
     let fail = |problems| Problems::new(name, text, problems);
     let mut root = tree::parse(text).map_err(|problem| fail(vec![problem]))?;
     let mut problems = query::expand(&mut root);
-    let (file, mistakes) = read::read::<File>(root.clone());
-    let broken: Vec<Vec<Step>> = mistakes.iter().map(|(_, path)| path.clone()).collect();
-    problems.extend(mistakes.into_iter().map(|(problem, _)| problem));
-    let Some(mut file) = file else {
+    let mut found = read::read::<File>(root.clone());
+    let mut broken = Vec::new();
+    for (problem, path) in found.mistakes.drain(..) {
+        problems.push(problem);
+        broken.push(path);
+    }
+    let Some(mut file) = found.value.take() else {
         return Err(fail(problems));
     };
     overlay.put_on(&mut file)?;
@@ -146,11 +139,15 @@ fn parse(name: &str, text: &str, overlay: &Overlay) -> Result<File, Problems> {
     }
     let mut loose = Vec::new();
     for (path, what) in check::check(&file).0 {
-        if broken.iter().any(|broken| is_about(broken, &path)) {
+        let service = service_of(&file, &path);
+        let made = overlay.made(&path, &root);
+        let path = if made { path } else { found.in_file(path) };
+        let cause = |mistake: &Vec<Step>| is_cause(mistake, &path, service, made);
+        if broken.iter().any(cause) {
             // What is missing there may be what could not be read.
             continue;
         }
-        if overlay.made(&path, &root) {
+        if made {
             loose.push(what);
         } else {
             problems.push(Problem::new(read::place_of(&root, &path), what));
@@ -163,18 +160,31 @@ fn parse(name: &str, text: &str, overlay: &Overlay) -> Result<File, Problems> {
     Ok(file)
 }
 
-/// Whether a mistake may be the cause of a complaint: it is in the same listener, the same service, or it is a whole
-/// service that a listener names.
-fn is_about(mistake: &[Step], complaint: &[Step]) -> bool {
-    let whole = |path: &[Step]| path.first().cloned();
-    let services = Some(Step::Key("services".to_owned()));
-    let listeners = Some(Step::Key("listeners".to_owned()));
-    if whole(mistake) == services && whole(complaint) == listeners {
-        return mistake.len() <= 2;
+/// The service that the listener names which a complaint is about.
+fn service_of<'a>(file: &'a File, complaint: &[Step]) -> Option<&'a str> {
+    let [Step::Key(section), Step::Index(index), ..] = complaint else {
+        return None;
+    };
+    let listeners = file.listeners.as_ref().filter(|_| section == "listeners")?;
+    listeners.get(*index)?.service.as_deref()
+}
+
+/// Whether a mistake may be the cause of a complaint: it is in the same listener, the same service, or it is the whole
+/// of the service that a listener names, or does not name. Nothing in the file's listeners is the cause of what is wrong
+/// with those of flags, which were `made`.
+fn is_cause(mistake: &[Step], complaint: &[Step], service: Option<&str>, made: bool) -> bool {
+    let (Some(Step::Key(section)), Some(Step::Key(of))) = (mistake.first(), complaint.first())
+    else {
+        return true;
+    };
+    match (section.as_str(), of.as_str(), mistake.get(1)) {
+        (section, of, None) => section == of || section == "services" && of == "listeners",
+        ("services", "listeners", Some(Step::Key(name))) => {
+            mistake.len() == 2 && service.is_none_or(|service| service == name)
+        }
+        ("listeners", "listeners", _) if made => false,
+        (section, of, inner) => section == of && complaint.get(1) == inner,
     }
-    // Numbers of listeners shift when one of them is left out.
-    let same = whole(mistake) == whole(complaint);
-    same && (whole(complaint) == listeners || mistake.get(1) == complaint.get(1))
 }
 
 /// Reads the listeners of the command line.
@@ -190,11 +200,12 @@ fn listeners(urls: &[String]) -> Result<Vec<Listener>, Problems> {
         let kind = Kind::Map(vec![(key, Node { place, kind })]);
         let mut root = Node { place, kind };
         let mut problems = query::expand(&mut root);
-        let (file, mistakes) = read::read::<File>(root);
-        problems.extend(mistakes.into_iter().map(|(problem, _)| problem));
+        let found = read::read::<File>(root);
+        problems.extend(found.mistakes.into_iter().map(|(problem, _)| problem));
         if !problems.is_empty() {
             return Err(Problems::new("-l", url, problems));
         }
+        let file = found.value;
         listeners.extend(file.and_then(|file| file.listeners).into_iter().flatten());
     }
     Ok(listeners)

@@ -93,14 +93,55 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// What was read, with all mistakes: then it lacks the values that have them. `None` when nothing can be read.
-pub(crate) fn read<T: DeserializeOwned>(mut root: Node) -> (Option<T>, Vec<(Problem, Vec<Step>)>) {
-    let mut found = Vec::new();
+/// What was read, with all mistakes: then it lacks the values that have them.
+pub(crate) struct Found<T> {
+    /// `None` when nothing can be read.
+    pub(crate) value: Option<T>,
+    /// What is wrong, and the way there in the file.
+    pub(crate) mistakes: Vec<(Problem, Vec<Step>)>,
+    /// What was taken out, one after the other: each way is that among what was left.
+    taken: Vec<Vec<Step>>,
+}
+
+impl<T> Found<T> {
+    fn of(value: Option<T>, mistakes: Vec<(Problem, Vec<Step>)>, taken: Vec<Vec<Step>>) -> Self {
+        Self {
+            value,
+            mistakes,
+            taken,
+        }
+    }
+
+    /// The way in the file to what a way in the value leads to.
+    pub(crate) fn in_file(&self, path: Vec<Step>) -> Vec<Step> {
+        in_file(path, &self.taken)
+    }
+}
+
+/// Numbers in a list count what was taken out of it, too.
+fn in_file(mut path: Vec<Step>, taken: &[Vec<Step>]) -> Vec<Step> {
+    for taken in taken.iter().rev() {
+        let Some((Step::Index(gone), list)) = taken.split_last() else {
+            continue;
+        };
+        if path.starts_with(list)
+            && let Some(Step::Index(index)) = path.get_mut(list.len())
+            && *index >= *gone
+        {
+            *index += 1;
+        }
+    }
+    path
+}
+
+/// Reads all that can be read.
+pub(crate) fn read<T: DeserializeOwned>(mut root: Node) -> Found<T> {
+    let (mut found, mut taken) = (Vec::new(), Vec::new());
     // What will be told as missing because its value was taken out: it was complained about.
     let mut lacks: Vec<(Place, String)> = Vec::new();
     loop {
         let mistake = match T::deserialize(Reader(&root)) {
-            Ok(value) => return (Some(value), found),
+            Ok(value) => return Found::of(Some(value), found, taken),
             Err(mistake) => mistake,
         };
         let Mistake { path, place, what } = mistake;
@@ -110,11 +151,13 @@ pub(crate) fn read<T: DeserializeOwned>(mut root: Node) -> (Option<T>, Vec<(Prob
         let removed = remove(&mut root, &path);
         let lack = (place.unwrap_or(root.place), what);
         if !lacks.contains(&lack) {
+            let path = in_file(path.clone(), &taken);
             found.push((Problem::new(lack.0, lack.1), path));
         }
         if !removed || found.len() > PROBLEMS {
-            return (None, found);
+            return Found::of(None, found, taken);
         }
+        taken.push(path);
     }
 }
 

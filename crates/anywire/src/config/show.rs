@@ -15,11 +15,11 @@ pub(crate) fn show(file: &File) -> anyhow::Result<String> {
     for token in file.auth.tokens.values_mut() {
         token.sha256 = hidden();
     }
-    whole(&file)
+    print(&file)
 }
 
-/// Prints a configuration so that it is read again as the same.
-pub(super) fn whole(file: &File) -> anyhow::Result<String> {
+/// Prints a configuration so that it is read again as the same, secrets included.
+pub(crate) fn print(file: &File) -> anyhow::Result<String> {
     // JSON is YAML, and our own reader keeps the order of keys.
     let json = serde_json::to_string(file)?;
     let root = tree::parse(&json).map_err(|problem| anyhow::anyhow!(problem.what))?;

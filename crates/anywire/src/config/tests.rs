@@ -365,6 +365,41 @@ fn what_was_taken_out_is_not_missing() {
 }
 
 #[test]
+fn one_broken_listener_hides_nothing_of_the_others() {
+    let text = "\
+services:
+  a: {command: [sh]}
+  b: 5
+listeners:
+  - {url: 'tcp://127.0.0.1:1', role: god, service: none}
+  - {service: a}
+  - {url: 'tcp://127.0.0.1:2', service: none}
+  - {url: 'tcp://127.0.0.1:3', service: b}
+  - {url: 'tcp://127.0.0.1:2', service: a}
+";
+    let told = bad(text);
+    let places: Vec<&str> = told
+        .lines()
+        .filter_map(|line| line.strip_prefix("a.yaml:"))
+        .collect();
+    // Not of the fourth: what it names could not be read. Not of the first: it is complained about already.
+    assert_eq!(places.len(), 5, "{told}");
+    for (line, what) in places.iter().zip([
+        "3:6: a map was expected",
+        "5:38: \"god\" is none of",
+        "6:5: \"url\" is missing",
+        "7:41: no service is called \"none\"",
+        "9:11: another listener has this address",
+    ]) {
+        assert!(line.starts_with(what), "{what}: {told}");
+    }
+    // Those of flags are judged beside a file whose own are broken.
+    let problems = parse("a.yaml", text, &flags(&["tcp://127.0.0.1:1?service=none"]));
+    let told = problems.unwrap_err().to_string();
+    assert_eq!(told.matches("no service is called").count(), 1, "{told}");
+}
+
+#[test]
 fn options_in_urls_are_judged_as_in_the_file() {
     for (url, what) in [
         ("tcp://127.0.0.1:1?rol=viewer", "did you mean \"role\"?"),

@@ -108,6 +108,19 @@ impl ListenUrl {
         SCHEMES.iter().find(same).map_or("unix", |found| found.0)
     }
 
+    /// The address of the page there, for a browser on this machine.
+    pub(crate) fn page(&self, port: u16) -> String {
+        let mut url = self.with_port(port);
+        url.scheme = Scheme::Http;
+        if let At::Address(address) = &mut url.at
+            && address.ip().is_unspecified()
+        {
+            // No browser goes there; whoever listens everywhere listens here too.
+            url.at = At::Localhost(port);
+        }
+        url.to_string()
+    }
+
     /// As it is printed when its port is known.
     pub(crate) fn with_port(&self, port: u16) -> Self {
         let mut url = self.clone();
@@ -273,6 +286,19 @@ mod tests {
         }
         let long = format!("unix:///{}", "x".repeat(107)).parse::<ListenUrl>();
         assert!(long.unwrap_err().contains("at most 107 bytes"));
+    }
+
+    #[test]
+    fn the_page_is_where_a_browser_finds_it() {
+        for (url, page) in [
+            ("http://localhost:0", "http://localhost:7/"),
+            ("https://127.0.0.1:1", "https://127.0.0.1:7/"),
+            ("https://0.0.0.0:1", "https://localhost:7/"),
+            ("http://[::]:1", "http://localhost:7/"),
+            ("autos://[::1]:1", "https://[::1]:7/"),
+        ] {
+            assert_eq!(good(url).page(7), page, "{url}");
+        }
     }
 
     #[test]

@@ -52,6 +52,15 @@ impl Limits {
     };
 }
 
+impl Limits {
+    /// Bytes of the longest message.
+    #[must_use]
+    pub fn message(&self) -> usize {
+        let content = usize::try_from(self.content).unwrap_or(usize::MAX);
+        content.saturating_add(PREFIX + self.header.min(MAX_HEADER))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self::DEFAULT

@@ -3,12 +3,12 @@
 //! Between two messages a connection owns no buffer. Pipelined messages are answered one after the other; when the
 //! peer does not take the answers, nothing more is read from it.
 
-use super::envelope::{Envelope, Item, close_code};
+use super::envelope::{Broken, Envelope, Item, close_code};
 use super::outbox::Outbox;
 use super::service::{Answer, Caller, Conversation};
 use super::{Deadlines, Entry, gate};
 use crate::limits;
-use crate::link::{Socket, Visitor, Ways, scratch};
+use crate::link::{Framing, Socket, Visitor, Ways, scratch};
 use crate::listen::Stranger;
 use crate::metrics::{Meter, Wire};
 use crate::peer::Peer;
@@ -35,6 +35,21 @@ pub(super) enum End {
     Frame(websocket::Error),
     /// The server stops.
     Shutdown,
+}
+
+impl From<Broken> for End {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Message(error) => error.into(),
+            Broken::Frame(error) => Self::Frame(error),
+            Broken::Text => Reply::error(
+                Code::BadRequest,
+                "each binary WebSocket message is one framed message",
+            )
+            .into(),
+            Broken::Closed => Self::Done,
+        }
+    }
 }
 
 impl From<framed::Error> for End {
@@ -123,7 +138,7 @@ impl Connection {
         let now = Instant::now();
         Box::new(Self {
             socket,
-            envelope: Envelope::new(framing, limits),
+            envelope: Envelope::new(framing, if asks { gate::limits(limits) } else { limits }),
             limits,
             deadlines,
             client,
@@ -183,9 +198,9 @@ impl Connection {
         if self.outbox.is_empty() {
             self.took = Instant::now();
         }
-        let waiting = self.outbox.len();
+        let before = self.outbox.total();
         let answered = self.answer().await;
-        self.account.sent(self.outbox.len() - waiting);
+        self.account.sent(self.outbox.total() - before);
         // What was answered before a mistake is sent before the mistake is told.
         if !self.outbox.is_empty() {
             let took = self.outbox.flush(&mut self.socket).map_err(|_| End::Gone)?;
@@ -218,7 +233,16 @@ impl Connection {
                 break;
             }
             let buffer = &mut self.inbox[at..];
-            let Some((used, item)) = self.envelope.next(buffer, self.limits)? else {
+            let was_stranger = matches!(self.client, Client::Stranger(_));
+            let found = self.envelope.next(buffer, self.limits);
+            let Some((used, item)) = found.map_err(|error| match error {
+                // Too long for a password: it is another message.
+                Broken::Message(framed::Error::PayloadTooLarge { .. }) if was_stranger => {
+                    gate::required().into()
+                }
+                error => End::from(error),
+            })?
+            else {
                 break;
             };
             (at, count) = (at + used, count + 1);
@@ -230,8 +254,18 @@ impl Connection {
                 }
                 Item::Nothing => continue,
             };
-            let was_stranger = matches!(self.client, Client::Stranger(_));
-            let reply = self.client.answer(&message, &self.deadlines).await;
+            let reply = match self.client.answer(&message) {
+                Answer::Now(reply) => reply,
+                Answer::Later(reply) => {
+                    // What was answered before is not kept back; who is gone is noticed when all is sent.
+                    let _ = self.outbox.flush(&mut self.socket);
+                    let reply = timeout(self.deadlines.answer, reply).await;
+                    // The peer had nothing to take meanwhile.
+                    self.took = Instant::now();
+                    reply
+                        .unwrap_or_else(|_| Reply::error(Code::Timeout, "the answer took too long"))
+                }
+            };
             let asked = message.header.keep_alive;
             let id = message.header.id.map(Id::into_owned);
             // The password is followed by the message that it is for.
@@ -241,6 +275,9 @@ impl Connection {
             self.envelope.write(&reply, asked && stay, id, out);
             if !stay {
                 return Err(End::Done);
+            }
+            if was_stranger {
+                self.envelope = Envelope::new(Framing::Bytes, self.limits);
             }
         }
         if at > 0 {
@@ -386,10 +423,10 @@ impl Account {
         }
     }
 
-    fn sent(&mut self, bytes: usize) {
-        self.sent += bytes as u64;
+    fn sent(&mut self, bytes: u64) {
+        self.sent += bytes;
         if let Some(meter) = &self.meter {
-            meter.sent(bytes);
+            meter.sent(usize::try_from(bytes).unwrap_or(usize::MAX));
         }
     }
 
@@ -420,27 +457,26 @@ impl fmt::Display for End {
 }
 
 impl Client {
-    async fn answer(&mut self, message: &Message<'_>, deadlines: &Deadlines) -> Reply {
+    fn answer<'a>(&'a mut self, message: &'a Message<'a>) -> Answer<'a> {
         match self {
-            Self::Known(conversation) => {
-                match conversation.answer(&message.header, message.content) {
-                    Answer::Now(reply) => reply,
-                    Answer::Later(reply) => {
-                        timeout(deadlines.answer, reply).await.unwrap_or_else(|_| {
-                            Reply::error(Code::Timeout, "the answer took too long")
-                        })
-                    }
-                }
+            Self::Known(conversation) => conversation.answer(&message.header, message.content),
+            Self::Stranger(_) => Answer::Later(Box::pin(self.admit(message))),
+        }
+    }
+
+    /// Lets a stranger in who brings the password.
+    async fn admit(&mut self, message: &Message<'_>) -> Reply {
+        let Self::Stranger(asked) = self else {
+            return Reply::result("ok");
+        };
+        match gate::judge(&mut asked.0, message).await {
+            Ok(reply) => {
+                let visitor = asked.0.clone();
+                let service = visitor.context.listener.framed.service.clone();
+                *self = Self::Known(service.begin(Caller(visitor)));
+                reply
             }
-            Self::Stranger(asked) => match Box::pin(gate::judge(&mut asked.0, message)).await {
-                Ok(reply) => {
-                    let visitor = asked.0.clone();
-                    let service = visitor.context.listener.framed.service.clone();
-                    *self = Self::Known(service.begin(Caller(visitor)));
-                    reply
-                }
-                Err(reply) => reply,
-            },
+            Err(reply) => reply,
         }
     }
 }

@@ -8,12 +8,19 @@ use std::io;
 pub(super) struct Outbox {
     pub(super) bytes: Vec<u8>,
     written: usize,
+    /// Bytes that are no longer here, since they were all written.
+    gone: u64,
 }
 
 impl Outbox {
     /// How many bytes wait.
     pub(super) fn len(&self) -> usize {
         self.bytes.len() - self.written
+    }
+
+    /// How many bytes there ever were.
+    pub(super) fn total(&self) -> u64 {
+        self.gone + self.bytes.len() as u64
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -30,7 +37,10 @@ impl Outbox {
                 Some(n) => self.written += n,
             }
         }
-        *self = Self::default();
+        *self = Self {
+            gone: self.total(),
+            ..Self::default()
+        };
         Ok(before > 0)
     }
 }

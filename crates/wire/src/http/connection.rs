@@ -131,8 +131,7 @@ pub(super) async fn serve(
 fn longest_message(upgrade: &Upgrade, context: &Context) -> usize {
     let may_write = upgrade.principal.role_at(&context.listener).may_write();
     match &upgrade.speech {
-        // Its content may be as long as the listener says.
-        Speech::Framed => limits::MESSAGE,
+        Speech::Framed => context.listener.framed.limits.message(),
         Speech::Dialect(dialect) if may_write && dialect.wire() != Wire::Native => limits::MESSAGE,
         Speech::Dialect(_) => limits::SHORT_MESSAGE,
     }

@@ -3,6 +3,7 @@
 use super::console::note;
 use super::http::Peer;
 use super::place::{Place, Url, Wire};
+use crate::cli::tls::Trust;
 use crate::runtime_dir;
 use anyhow::{Context as _, Result, bail};
 use std::path::Path;
@@ -22,6 +23,9 @@ pub struct Target {
         hide_env_values = true
     )]
     pub url: Option<String>,
+    /// Whose certificate is good enough at an https address.
+    #[command(flatten)]
+    pub trust: Trust,
 }
 
 /// A server that was found.
@@ -32,6 +36,8 @@ pub struct Server {
     pub(super) peer: Peer,
     /// What stands before every path.
     pub(super) base: String,
+    /// Where its page is, if that is known from how the server was found.
+    pub(super) page: Option<String>,
     place: Place,
 }
 
@@ -52,24 +58,27 @@ impl Target {
         // From the environment alone: what stands on a command line can be read by everybody on the machine.
         let token = std::env::var("ANYWIRE_TOKEN").ok();
         let token = token.as_deref().filter(|token| !token.is_empty());
-        let peer = url.peer(token).await?;
-        if !peer.headers.is_empty() && !url.is_here() {
+        let place = url.place(&self.trust)?;
+        let peer = url.peer(&place, token).await?;
+        if !peer.headers.is_empty() && !url.tls && !url.is_here() {
             note(&format!(
-                "what you say to {} can be read and changed on the way, the credential too; a tunnel is safer",
+                "what you say to {} can be read and changed on the way, the credential too; https:// or a tunnel is safer",
                 url.host
             ));
         }
         let server = Server {
             name: url.host.clone(),
             peer,
+            page: Some(format!("{}{}/", url.origin(), url.base)),
             base: url.base.clone(),
-            place: Place::Tcp(url.address.clone()),
+            place,
         };
         match server.try_connect().await? {
             Some(stream) => Ok((server, stream)),
             None => bail!(
-                "nobody listens at {}; `anywire serve -l http://{0}` would",
-                url.address
+                "nobody answers at {}; `anywire serve -l {}` would",
+                url.address,
+                url.origin()
             ),
         }
     }
@@ -84,6 +93,7 @@ impl Target {
             let server = Server {
                 name,
                 peer: Peer::local(),
+                page: None,
                 base: String::new(),
                 place: Place::Unix(socket),
             };
@@ -117,15 +127,6 @@ impl Server {
         let stream = self.try_connect().await?;
         stream.with_context(|| format!("the server {} is gone", self.name))
     }
-
-    /// The address of its page: its name is its first listener's address, or only the port if that is on 127.0.0.1.
-    pub(super) fn page(&self) -> String {
-        match (&self.place, self.name.parse::<std::net::SocketAddr>()) {
-            (Place::Tcp(_), _) => format!("http://{}{}/", self.name, self.base),
-            (Place::Unix(_), Ok(address)) => format!("http://{address}/"),
-            (Place::Unix(_), Err(_)) => format!("http://127.0.0.1:{}/", self.name),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -137,7 +138,7 @@ mod tests {
     async fn choose(dir: &Path, name: Option<&str>) -> Result<String> {
         let target = Target {
             server: name.map(str::to_owned),
-            url: None,
+            ..Target::default()
         };
         Ok(target.connect_in(dir).await?.0.name)
     }

@@ -1,6 +1,7 @@
 //! Where a server is and as whom it is asked: its UNIX socket on this machine, or a URL with a credential.
 
 use super::http::{Peer, Stream, exchange, success};
+use crate::cli::tls::{Tls, TlsError, Trust};
 use anyhow::{Context as _, Result, bail};
 use http::{Method, header};
 use std::io;
@@ -20,8 +21,8 @@ pub(super) type Wire = Box<dyn Stream>;
 pub(super) enum Place {
     /// The connection itself is the credential.
     Unix(PathBuf),
-    /// Host and port.
-    Tcp(String),
+    /// Host and port, with TLS or without.
+    Tcp(String, Option<Tls>),
 }
 
 impl Place {
@@ -30,22 +31,20 @@ impl Place {
         let connecting = async {
             Ok(match self {
                 Self::Unix(path) => Box::new(UnixStream::connect(path).await?) as Wire,
-                Self::Tcp(address) => {
+                Self::Tcp(address, tls) => {
                     let stream = TcpStream::connect(address.as_str()).await?;
                     stream.set_nodelay(true)?;
-                    Box::new(stream)
+                    match tls {
+                        None => Box::new(stream) as Wire,
+                        Some(tls) => Box::new(tls.connect(stream).await?),
+                    }
                 }
             })
         };
         match timeout(CONNECT, connecting).await {
             Ok(Ok(stream)) => Ok(Some(stream)),
-            Ok(Err(error)) => {
-                let error: io::Error = error;
-                match error.kind() {
-                    io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Ok(None),
-                    _ => Err(error).with_context(|| format!("connecting to {self}")),
-                }
-            }
+            Ok(Err(TlsError::Io(error))) if is_nobody(&error) => Ok(None),
+            Ok(Err(error)) => Err(error).with_context(|| format!("connecting to {self}")),
             Err(_) => bail!(
                 "connecting to {self} takes longer than {} s",
                 CONNECT.as_secs()
@@ -54,13 +53,38 @@ impl Place {
     }
 }
 
+/// Whether nobody listens there, or did until a moment ago: the handshake of TLS was cut off.
+fn is_nobody(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, NotFound, UnexpectedEof,
+    };
+    matches!(
+        error.kind(),
+        BrokenPipe
+            | ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | NotFound
+            | UnexpectedEof
+    )
+}
+
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unix(path) => path.display().fmt(f),
-            Self::Tcp(address) => f.write_str(address),
+            Self::Tcp(address, _) => f.write_str(address),
         }
     }
+}
+
+/// Whether a host is this machine.
+pub(in crate::cli) fn is_here(name: &str) -> bool {
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost"
+        || address
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 /// A server's URL, taken apart.
@@ -72,21 +96,22 @@ pub(super) struct Url {
     pub(super) host: String,
     /// What stands before every path; empty at the root.
     pub(super) base: String,
+    /// Whether it is https.
+    pub(super) tls: bool,
     code: Option<String>,
     ticket: Option<String>,
 }
 
 impl Url {
-    /// Reads the URL that a server prints: `http://HOST[:PORT][/BASE][/][#code=...]`.
+    /// Reads the URL that a server prints: `http[s]://HOST[:PORT][/BASE][/][#code=...]`.
     pub(super) fn parse(url: &str) -> Result<Self> {
         let (rest, fragment) = url.split_once('#').unwrap_or((url, ""));
-        let Some(rest) = rest.strip_prefix("http://") else {
-            if rest.starts_with("https://") {
-                bail!(
-                    "https is not spoken here yet: use http:// on the server's machine, or a tunnel to it"
-                );
-            }
-            bail!("write the server's URL as http://HOST:PORT, as `anywire serve` prints it");
+        let (tls, rest) = match rest.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
+            _ => bail!(
+                "write the server's URL as http://HOST:PORT or https://HOST:PORT, as `anywire serve` prints it"
+            ),
         };
         let (authority, base) = rest.split_once('/').unwrap_or((rest, ""));
         let authority: http::uri::Authority = authority
@@ -95,7 +120,8 @@ impl Url {
         if authority.as_str().contains('@') {
             bail!("a URL carries no password: say it in ANYWIRE_TOKEN");
         }
-        let port = authority.port_u16().unwrap_or(80);
+        let usual = if tls { 443 } else { 80 };
+        let port = authority.port_u16().unwrap_or(usual);
         let name = authority.host();
         let secret = |key: &str| {
             let pairs = fragment.split('&').filter_map(|pair| pair.split_once('='));
@@ -105,7 +131,7 @@ impl Url {
         let base = base.trim_end_matches('/');
         Ok(Self {
             address: format!("{name}:{port}"),
-            host: if port == 80 {
+            host: if port == usual {
                 name.to_owned()
             } else {
                 format!("{name}:{port}")
@@ -115,6 +141,7 @@ impl Url {
             } else {
                 format!("/{base}")
             },
+            tls,
             code: secret("code"),
             ticket: secret("ticket"),
         })
@@ -122,17 +149,30 @@ impl Url {
 
     /// Whether it is on this machine.
     pub(super) fn is_here(&self) -> bool {
-        let name = self.address.rsplit_once(':').map_or("", |(name, _)| name);
-        let address = name.trim_start_matches('[').trim_end_matches(']');
-        name == "localhost"
-            || address
-                .parse()
-                .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        is_here(self.address.rsplit_once(':').map_or("", |(name, _)| name))
     }
 
-    /// As whom the server is asked: a token or the URL's start code goes with each request, a ticket is good for one
-    /// and is changed for a cookie first.
-    pub(super) async fn peer(&self, token: Option<&str>) -> Result<Peer> {
+    /// The way there.
+    pub(super) fn place(&self, trust: &Trust) -> Result<Place> {
+        let name = self.address.rsplit_once(':').map_or("", |(name, _)| name);
+        let tls = if self.tls {
+            Some(trust.tls(name)?)
+        } else {
+            trust.is_not_for(&self.origin())?;
+            None
+        };
+        Ok(Place::Tcp(self.address.clone(), tls))
+    }
+
+    /// Scheme and host, as a browser writes them.
+    pub(super) fn origin(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.host)
+    }
+
+    /// As whom the server there is asked: a token or the URL's start code goes with each request, a ticket is good for
+    /// one and is changed for a cookie first.
+    pub(super) async fn peer(&self, place: &Place, token: Option<&str>) -> Result<Peer> {
         let mut peer = Peer {
             host: self.host.clone(),
             headers: Vec::new(),
@@ -142,18 +182,17 @@ impl Url {
             peer.headers
                 .push((header::AUTHORIZATION.to_string(), bearer));
         } else if let Some(ticket) = &self.ticket {
-            let cookie = self.redeem(&peer, ticket).await?;
+            let cookie = self.redeem(place, &peer, ticket).await?;
             peer.headers.push((header::COOKIE.to_string(), cookie));
-            let origin = format!("http://{}", self.host);
-            peer.headers.push((header::ORIGIN.to_string(), origin));
+            peer.headers
+                .push((header::ORIGIN.to_string(), self.origin()));
         }
         Ok(peer)
     }
 
-    async fn redeem(&self, peer: &Peer, ticket: &str) -> Result<String> {
-        let place = Place::Tcp(self.address.clone());
+    async fn redeem(&self, place: &Place, peer: &Peer, ticket: &str) -> Result<String> {
         let Some(stream) = place.try_connect().await? else {
-            bail!("nobody listens at {place}");
+            bail!("nobody answers at {place}");
         };
         let body = serde_json::json!({ "ticket": ticket }).to_string();
         let path = format!("{}/api/login", self.base);
@@ -191,6 +230,13 @@ mod tests {
             (url.base.as_str(), url.ticket.as_deref()),
             ("/a/b", Some("T"))
         );
+        let url = Url::parse("https://term.example/#code=A").unwrap();
+        assert_eq!(
+            (url.address.as_str(), url.origin().as_str()),
+            ("term.example:443", "https://term.example")
+        );
+        let url = Url::parse("https://[::1]:80/").unwrap();
+        assert_eq!(url.origin(), "https://[::1]:80");
         for (url, here) in [
             ("http://localhost:1", true),
             ("http://[::1]", true),
@@ -201,7 +247,8 @@ mod tests {
             assert_eq!(Url::parse(url).unwrap().is_here(), here, "{url}");
         }
         for wrong in [
-            "https://x",
+            "ftp://x",
+            "https://",
             "127.0.0.1:7681",
             "http://",
             "http://a b",

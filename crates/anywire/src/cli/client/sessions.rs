@@ -182,9 +182,14 @@ pub async fn url(args: UrlArgs) -> Result<ExitCode> {
     #[derive(Deserialize)]
     struct Ticket {
         ticket: String,
+        /// Where the page is, in the server's own words.
+        page: Option<String>,
     }
     let (server, _) = args.target.connect().await?;
     let body = server.ask(Method::POST, "/api/tickets", "{}").await;
-    let Ticket { ticket } = read(&body.context("asking for a ticket")?)?;
-    print(format!("{}#ticket={ticket}", server.page()).as_bytes())
+    let Ticket { ticket, page } = read(&body.context("asking for a ticket")?)?;
+    let page = server.page.or(page).context(
+        "the server has no page: it listens on no address for http, such as `-l http://localhost:7681`",
+    )?;
+    print(format!("{page}#ticket={ticket}").as_bytes())
 }

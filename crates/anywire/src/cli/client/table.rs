@@ -75,7 +75,7 @@ pub(super) fn render(rows: &[Row]) -> String {
 
 /// A name may hold what a client chose, and a server's words what it wants: no control character of them reaches the
 /// terminal.
-pub(super) fn clean(text: &str) -> String {
+pub(in crate::cli) fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

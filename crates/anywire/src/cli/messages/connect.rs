@@ -2,16 +2,19 @@
 
 use super::load::{self, Outcome, Plan, Progress};
 use super::report::{self, Figures};
+use super::talk::Way;
 use super::url::Url;
 use super::{USAGE, fail, runtime};
 use crate::alone;
 use crate::cli::password::PasswordArgs;
-use anyhow::{Context as _, Result};
+use crate::cli::tls::Trust;
+use anyhow::{Context as _, Result, bail};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until};
@@ -31,7 +34,8 @@ const PROGRESS: Duration = Duration::from_millis(250);
     after_help = "Exit code: 0 if every byte came back, 1 if not, 2 for wrong usage."
 )]
 pub(crate) struct ConnectArgs {
-    /// An echo: framed://HOST:PORT, ws://HOST:PORT (framed), tcp://HOST:PORT, framed+unix:///PATH or tcp+unix:///PATH; or a host
+    /// An echo: framed://HOST:PORT, ws://HOST:PORT (framed) or tcp://HOST:PORT, with TLS framed+tls://, wss:// or tcps://;
+    /// framed+unix:///PATH or tcp+unix:///PATH; or a host
     #[arg(value_name = "URL|HOST")]
     target: String,
     /// The port of the host: then a line is printed for each start, send, receive and close
@@ -60,6 +64,8 @@ pub(crate) struct ConnectArgs {
     json: bool,
     #[command(flatten)]
     password: PasswordArgs,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -86,13 +92,20 @@ pub(crate) fn connect(args: ConnectArgs) -> Result<ExitCode> {
         Ok(url) => url,
         Err(error) => return Ok(fail(USAGE, &error)),
     };
-    let password = match args.password.resolve("Password: ") {
-        Ok(password) => password,
+    let prepared = Way::new(url, &args.trust).and_then(|way| {
+        let password = args.password.resolve("Password: ")?;
+        if password.is_some() {
+            way.warn();
+        }
+        Ok((way, password))
+    });
+    let (way, password) = match prepared {
+        Ok(prepared) => prepared,
         Err(error) => return Ok(fail(USAGE, &format!("{error:#}"))),
     };
     alone::raise_files();
     let connections = args.number.unwrap_or(args.connections);
-    let plan = Arc::new(plan(&args, url, password, connections));
+    let plan = Arc::new(plan(&args, way, password, connections));
     let (outcomes, seconds) = runtime()?.block_on(all(plan.clone(), connections, &args))?;
     let figures = Figures::new(outcomes, seconds);
     let text = if args.json {
@@ -107,7 +120,7 @@ pub(crate) fn connect(args: ConnectArgs) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!figures.is_whole())))
 }
 
-fn plan(args: &ConnectArgs, url: Url, password: Option<String>, connections: u32) -> Plan {
+fn plan(args: &ConnectArgs, way: Way, password: Option<String>, connections: u32) -> Plan {
     let messages: Vec<Vec<u8>> = if args.message.is_empty() {
         MESSAGES.map(|message| message.as_bytes().to_vec()).into()
     } else {
@@ -123,7 +136,7 @@ fn plan(args: &ConnectArgs, url: Url, password: Option<String>, connections: u32
     };
     let pace = |rate| Duration::from_secs_f64(f64::from(connections) / rate);
     Plan {
-        url,
+        way,
         password,
         count: rounds.map(|rounds| rounds.saturating_mul(messages.len() as u64)),
         messages,
@@ -147,8 +160,8 @@ async fn all(plan: Arc<Plan>, connections: u32, args: &ConnectArgs) -> Result<(V
     let end = args
         .duration
         .map(|seconds| start + Duration::from_secs_f64(seconds));
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
-    let mut outcomes = Vec::new();
+    let mut interrupts = signal(SignalKind::interrupt()).context("listening for signals")?;
+    let (mut outcomes, mut asked) = (Vec::new(), false);
     loop {
         tokio::select! {
             ended = tasks.join_next() => match ended {
@@ -157,7 +170,14 @@ async fn all(plan: Arc<Plan>, connections: u32, args: &ConnectArgs) -> Result<(V
             },
             _ = tick.tick(), if shows => show(&plan.progress, start),
             () = sleep_until(end.unwrap_or(start)), if end.is_some() && !plan.stop.is_cancelled() => plan.stop.cancel(),
-            _ = &mut interrupted, if !plan.stop.is_cancelled() => plan.stop.cancel(),
+            _ = interrupts.recv() => {
+                // Who is told twice does not wait for answers any more.
+                if asked {
+                    bail!("interrupted: what was on its way is not counted");
+                }
+                asked = true;
+                plan.stop.cancel();
+            }
         }
     }
     if shows {

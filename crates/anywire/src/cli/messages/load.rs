@@ -1,15 +1,15 @@
 //! One connection of `connect`: sends messages ahead of their answers, and checks every byte that comes back.
 
 use super::histogram::Histogram;
-use super::talk::{self, LIMITS, Stream, Talk, TalkError};
-use super::url::{Protocol, Url};
-use anywire_codec::framed::{Next, Reader, Reply};
+use super::talk::{self, LIMITS, Stream, Talk, TalkError, Way};
+use super::url::Protocol;
+use anywire_codec::framed::{Limits, Next, Reader, Reply};
 use std::collections::VecDeque;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, WriteHalf};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -22,12 +22,14 @@ const WAITING: usize = 256 << 10;
 const READ: usize = 64 << 10;
 /// How long nothing at all may come back.
 const STALL: Duration = Duration::from_secs(30);
+/// Bytes of an error reply.
+const ERROR: u64 = 16 << 10;
 /// The type of framed messages.
 const TYPE: &str = "binary/message";
 
 /// What every connection does.
 pub(super) struct Plan {
-    pub(super) url: Url,
+    pub(super) way: Way,
     pub(super) password: Option<String>,
     /// The messages, one after the other, again and again.
     pub(super) messages: Vec<Vec<u8>>,
@@ -73,6 +75,10 @@ enum LoadError {
     More,
     #[error("nothing came back for 30 seconds")]
     Stalled,
+    #[error("the server answered: {0}")]
+    Refused(String),
+    #[error("it was to stop before it was connected")]
+    Unconnected,
 }
 
 /// Runs one connection to its end.
@@ -88,12 +94,12 @@ pub(super) async fn run(plan: Arc<Plan>, number: usize) -> Outcome {
             error: None,
         },
         encoded: encode(&plan),
-        plan,
         out: Vec::new(),
         input: Vec::with_capacity(READ),
         flying: VecDeque::new(),
         matched: 0,
-        reader: Reader::new(LIMITS),
+        reader: Reader::new(limits(&plan.messages)),
+        plan,
     };
     if let Err(error) = load.all().await {
         load.outcome.error = Some(error.to_string());
@@ -104,7 +110,7 @@ pub(super) async fn run(plan: Arc<Plan>, number: usize) -> Outcome {
 
 /// The messages as they go over the wire.
 fn encode(plan: &Plan) -> Vec<Vec<u8>> {
-    let encode = |message: &Vec<u8>| match plan.url.protocol {
+    let encode = |message: &Vec<u8>| match plan.way.url.protocol {
         Protocol::Raw => message.clone(),
         Protocol::Framed => {
             let mut out = Vec::new();
@@ -114,6 +120,40 @@ fn encode(plan: &Plan) -> Vec<Vec<u8>> {
         }
     };
     plan.messages.iter().map(encode).collect()
+}
+
+/// Writes some of these bytes; without any, what was written before goes out of our hands.
+async fn send(write: &mut WriteHalf<Box<dyn Stream>>, bytes: &[u8]) -> io::Result<usize> {
+    if bytes.is_empty() {
+        write.flush().await?;
+        return Ok(0);
+    }
+    match write.write(bytes).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        n => Ok(n),
+    }
+}
+
+/// A connection, when it is its turn.
+async fn open(plan: &Plan) -> Result<Box<dyn Stream>, TalkError> {
+    let _door = plan.doors.acquire().await;
+    let password = plan.password.as_deref();
+    match plan.way.url.protocol {
+        Protocol::Raw => talk::open(&plan.way, None).await,
+        Protocol::Framed => {
+            let talk = Talk::open(&plan.way, password, talk::CONNECT).await?;
+            Ok(talk.into_stream())
+        }
+    }
+}
+
+/// What a server may say to these messages: the same, or what is wrong.
+fn limits(messages: &[Vec<u8>]) -> Limits {
+    let longest = messages.iter().map(Vec::len).max().unwrap_or_default();
+    Limits {
+        content: (longest as u64).max(ERROR),
+        ..LIMITS
+    }
 }
 
 struct Load {
@@ -133,26 +173,16 @@ impl Load {
     fn say(&self, what: &str) {
         if self.plan.verbose {
             // Who reads the lines may have seen enough.
-            let _ = writeln!(
-                std::io::stdout(),
-                "connection {}: {what}",
-                self.outcome.number
-            );
+            let _ = writeln!(io::stdout(), "connection {}: {what}", self.outcome.number);
         }
     }
 
     async fn all(&mut self) -> Result<(), LoadError> {
         let plan = self.plan.clone();
-        self.say(&format!("starting to {}", plan.url));
-        let stream = {
-            let _door = plan.doors.acquire().await;
-            let password = plan.password.as_deref();
-            match plan.url.protocol {
-                Protocol::Raw => talk::open(&plan.url, None).await?,
-                Protocol::Framed => Talk::open(&plan.url, password, talk::CONNECT)
-                    .await?
-                    .into_stream(),
-            }
+        self.say(&format!("starting to {}", plan.way.url));
+        let stream = tokio::select! {
+            opened = open(&plan) => opened?,
+            () = plan.stop.cancelled() => return Err(LoadError::Unconnected),
         };
         plan.progress.open.fetch_add(1, Ordering::Relaxed);
         let done = self.exchange(stream, &plan).await;
@@ -166,6 +196,8 @@ impl Load {
         let (mut read, mut write) = tokio::io::split(stream);
         let start = Instant::now();
         let mut heard = start;
+        // What TLS has enciphered may still be on this side.
+        let mut holds = false;
         loop {
             let next = self.fill(plan, start);
             if self.flying.is_empty() && next.is_none() {
@@ -182,8 +214,9 @@ impl Load {
                     heard = Instant::now();
                     self.received(n, heard)?;
                 }
-                sent = write.write(&self.out), if !self.out.is_empty() => {
+                sent = send(&mut write, &self.out), if holds || !self.out.is_empty() => {
                     let n = sent.map_err(TalkError::Io)?;
+                    holds = n > 0 && plan.way.tls.is_some();
                     self.out.drain(..n);
                     self.outcome.sent_bytes += n as u64;
                 }
@@ -235,7 +268,7 @@ impl Load {
             self.say(&format!("received {n} bytes: \"{}\"", bytes.escape_ascii()));
         }
         let before = self.outcome.received;
-        match self.plan.url.protocol {
+        match self.plan.way.url.protocol {
             Protocol::Raw => self.raw(now)?,
             Protocol::Framed => self.framed(now)?,
         }
@@ -273,6 +306,9 @@ impl Load {
             .message(&self.input[at..])
             .map_err(TalkError::Frame)?
         {
+            if let Some(error) = talk::error(&message) {
+                return Err(LoadError::Refused(error));
+            }
             if self.flying.is_empty() {
                 return Err(LoadError::More);
             }

@@ -1,13 +1,15 @@
 //! `anywire request`: one message, one answer, and an exit code that says how it went.
 
-use super::talk::{Answer, Talk, TalkError};
+use super::talk::{Answer, Talk, TalkError, Way};
 use super::url::{Protocol, Url};
 use super::{UNREACHABLE, USAGE, fail, runtime};
+use crate::cli::client::clean;
 use crate::cli::password::PasswordArgs;
+use crate::cli::tls::Trust;
 use anyhow::{Context as _, Result};
 use anywire_codec::framed::Reply;
 use serde_json::{Value, json};
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,7 +26,7 @@ const MAX_FILE: u64 = 64 << 20;
     or no answer in time."
 )]
 pub(crate) struct RequestArgs {
-    /// The server: framed://HOST:PORT, ws://HOST:PORT or framed+unix:///PATH
+    /// The server: framed://HOST:PORT, ws://HOST:PORT, with TLS framed+tls:// or wss://, or framed+unix:///PATH
     url: Url,
     /// The action: `search` goes as JSON, any other as bytes, action and value in a row
     #[arg(required_unless_present = "binary")]
@@ -46,6 +48,8 @@ pub(crate) struct RequestArgs {
     timeout: u32,
     #[command(flatten)]
     password: PasswordArgs,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 /// Runs `request`.
@@ -57,17 +61,28 @@ pub(crate) fn request(args: RequestArgs) -> Result<ExitCode> {
         ));
     }
     let prepared = message(&args).and_then(|message| {
+        let way = Way::new(args.url.clone(), &args.trust)?;
         let password = args.password.resolve("Password: ")?;
-        Ok((message, password))
+        if password.is_some() {
+            way.warn();
+        }
+        Ok((message, way, password))
     });
-    let (message, password) = match prepared {
+    let (message, way, password) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => return Ok(fail(USAGE, &format!("{error:#}"))),
     };
     let patience = Duration::from_secs(args.timeout.into());
     let asking = async {
-        let mut talk = Talk::open(&args.url, password.as_deref(), patience).await?;
+        let mut talk = Talk::open(&way, password.as_deref(), patience).await?;
         talk.ask(&message, false).await
+    };
+    let asking = async {
+        tokio::select! {
+            answer = asking => answer,
+            // Whoever was asked for a password has this signal waited for.
+            _ = tokio::signal::ctrl_c() => Err(TalkError::Interrupted),
+        }
     };
     match runtime()?.block_on(asking) {
         Ok(answer) => print(&args, &answer),
@@ -106,20 +121,30 @@ fn message(args: &RequestArgs) -> Result<Reply> {
 
 fn print(args: &RequestArgs, answer: &Answer) -> Result<ExitCode> {
     let value = answer.json();
+    let mut stdout = std::io::stdout();
+    let is_terminal = stdout.is_terminal();
     let mut out = if args.hex {
         data_encoding::HEXLOWER.encode(&answer.content).into_bytes()
     } else {
-        match &value {
-            Some(Value::Object(object)) if !args.json => match object.get("result") {
-                Some(Value::String(text)) => text.clone().into_bytes(),
-                _ => answer.content.clone(),
-            },
+        let result = value.as_ref().and_then(|value| value.get("result"));
+        match result {
+            Some(Value::String(text)) if !args.json => text.clone().into_bytes(),
             _ => answer.content.clone(),
         }
     };
-    out.push(b'\n');
-    std::io::stdout()
+    if is_terminal {
+        // What a server says does not steer the terminal that it is printed on.
+        let text = String::from_utf8_lossy(&out);
+        let lines: Vec<String> = text.split('\n').map(clean).collect();
+        out = lines.join("\n").into_bytes();
+    }
+    // A file of bytes was sent, and bytes come back.
+    if is_terminal || args.hex || args.binary.is_none() || value.is_some() {
+        out.push(b'\n');
+    }
+    stdout
         .write_all(&out)
+        .and_then(|()| stdout.flush())
         .context("printing the answer")?;
     let is_error = value.is_some_and(|value| {
         // The original says so in its text only.

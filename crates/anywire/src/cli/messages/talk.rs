@@ -2,7 +2,11 @@
 
 use super::url::{Place, Url};
 use super::websocket;
-use anywire_codec::framed::{Error, Header, Id, Limits, MAX_HEADER, Next, Reader, Reply};
+use crate::cli::client::{clean, is_here, note};
+use crate::cli::tls::{Tls, TlsError, Trust};
+use anywire_codec::framed::{
+    Error, Header, Id, Limits, MAX_HEADER, Message, Next, Reader, Reply, content,
+};
 use serde_json::{Value, json};
 use std::io;
 use std::time::Duration;
@@ -24,13 +28,16 @@ pub(super) const LIMITS: Limits = Limits {
 pub(super) enum TalkError {
     /// No connection.
     #[error("connecting to {0}: {1}")]
-    Connect(String, io::Error),
+    Connect(String, TlsError),
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Io(#[from] io::Error),
     /// Nothing came in time.
     #[error("no answer in time")]
     Timeout,
+    /// The user does not want to wait any longer.
+    #[error("interrupted")]
+    Interrupted,
     /// The server closed without an answer.
     #[error("the server closed the connection without an answer")]
     Closed,
@@ -42,30 +49,74 @@ pub(super) enum TalkError {
     Refused(String),
 }
 
-/// Either family of sockets.
+/// A server, and how to get there.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    pub(super) url: Url,
+    /// For a URL with TLS.
+    pub(super) tls: Option<Tls>,
+}
+
+impl Way {
+    /// # Errors
+    /// When what is trusted cannot be read, or nothing is enciphered that was to be.
+    pub(super) fn new(url: Url, trust: &Trust) -> anyhow::Result<Self> {
+        let tls = if url.tls {
+            Some(trust.tls(url.host())?)
+        } else {
+            trust.is_not_for(&url.to_string())?;
+            None
+        };
+        Ok(Self { url, tls })
+    }
+
+    /// Tells the user that a password goes to another machine in the clear.
+    pub(super) fn warn(&self) {
+        if self.tls.is_none()
+            && !matches!(self.url.place, Place::Unix(_))
+            && !is_here(self.url.host())
+        {
+            note(&format!(
+                "what you say to {} can be read and changed on the way, the password too; framed+tls://, wss:// or a \
+                 tunnel is safer",
+                self.url
+            ));
+        }
+    }
+}
+
+/// Any kind of connection.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+async fn connect(address: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// Opens a connection. The password is for who asks for it before there are messages.
-pub(super) async fn open(url: &Url, password: Option<&str>) -> Result<Box<dyn Stream>, TalkError> {
+pub(super) async fn open(way: &Way, password: Option<&str>) -> Result<Box<dyn Stream>, TalkError> {
     let connecting = async {
-        Ok::<Box<dyn Stream>, io::Error>(match &url.place {
-            Place::Net(address) => {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                Box::new(stream)
+        Ok::<Box<dyn Stream>, TlsError>(match (&way.url.place, &way.tls) {
+            (Place::Unix(path), _) => Box::new(UnixStream::connect(path).await?),
+            (Place::Net(address), None) => Box::new(connect(address).await?),
+            (Place::Net(address), Some(tls)) => {
+                Box::new(tls.connect(connect(address).await?).await?)
             }
-            Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
-            Place::WebSocket(address) => {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                Box::new(websocket::upgrade(stream, address, password).await?)
+            (Place::WebSocket(address), None) => {
+                let stream = connect(address).await?;
+                Box::new(Box::pin(websocket::upgrade(stream, address, password)).await?)
+            }
+            (Place::WebSocket(address), Some(tls)) => {
+                let stream = tls.connect(connect(address).await?).await?;
+                Box::new(Box::pin(websocket::upgrade(stream, address, password)).await?)
             }
         })
     };
     match timeout(CONNECT, connecting).await {
         Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(TalkError::Connect(url.to_string(), error)),
+        Ok(Err(error)) => Err(TalkError::Connect(way.url.to_string(), error)),
         Err(_) => Err(TalkError::Timeout),
     }
 }
@@ -82,8 +133,18 @@ impl Answer {
         if !self.header.is_json() {
             return None;
         }
-        anywire_codec::framed::content::json(&self.header, &self.content, &LIMITS).ok()
+        content::json(&self.header, &self.content, &LIMITS).ok()
     }
+}
+
+/// What an error reply says.
+pub(super) fn error(message: &Message<'_>) -> Option<String> {
+    if !message.header.is_json() {
+        return None;
+    }
+    let value = content::json(&message.header, message.content, &LIMITS).ok()?;
+    let said = value.get("error")?.get("message")?.as_str()?;
+    Some(clean(said))
 }
 
 /// A connection for framed messages.
@@ -97,18 +158,18 @@ pub(super) struct Talk {
 impl Talk {
     /// Connects and, with a password, authenticates.
     pub(super) async fn open(
-        url: &Url,
+        way: &Way,
         password: Option<&str>,
         patience: Duration,
     ) -> Result<Self, TalkError> {
         let mut talk = Self {
-            stream: open(url, password).await?,
+            stream: open(way, password).await?,
             buffer: Vec::new(),
             reader: Reader::new(LIMITS),
             patience,
         };
         if let Some(password) = password
-            && !matches!(url.place, Place::WebSocket(_))
+            && !matches!(way.url.place, Place::WebSocket(_))
         {
             talk.authenticate(password).await?;
         }
@@ -126,7 +187,7 @@ impl Talk {
         let message = message
             .or(value["result"].as_str())
             .unwrap_or("the answer is not \"ok\"");
-        Err(TalkError::Refused(message.to_owned()))
+        Err(TalkError::Refused(clean(message)))
     }
 
     /// Sends a request and waits for its answer.
@@ -140,7 +201,10 @@ impl Talk {
         let patience = self.patience;
         let asking = async {
             // A server that refuses early may close while we still write: what it said counts.
-            let sent = self.stream.write_all(&out).await;
+            let sent = match self.stream.write_all(&out).await {
+                Ok(()) => self.stream.flush().await,
+                failed => failed,
+            };
             let answer = self.answer().await;
             match (answer, sent) {
                 (Err(_), Err(error)) => Err(TalkError::Io(error)),

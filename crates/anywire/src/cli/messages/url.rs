@@ -4,6 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+/// What a server may be written as.
+const FORMS: &str = "framed://HOST:PORT, ws://HOST:PORT, tcp://HOST:PORT, with TLS framed+tls://, wss:// and tcps://, or \
+    framed+unix:///PATH and tcp+unix:///PATH";
+
 /// What is spoken there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
@@ -18,6 +22,8 @@ pub(super) enum Protocol {
 pub(super) struct Url {
     pub(super) protocol: Protocol,
     pub(super) place: Place,
+    /// Whether the connection is enciphered.
+    pub(super) tls: bool,
 }
 
 /// Where a server listens.
@@ -35,32 +41,28 @@ impl FromStr for Url {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
-        let forms = "framed://HOST:PORT, ws://HOST:PORT, tcp://HOST:PORT, framed+unix:///PATH or tcp+unix:///PATH";
         let Some((scheme, rest)) = url.split_once("://") else {
-            return Err(format!("write the server as {forms}"));
+            return Err(format!("write the server as {FORMS}"));
         };
-        if scheme == "ws" {
-            let rest = rest.trim_end_matches('/').trim_end_matches("/ws");
-            return Ok(Self {
-                protocol: Protocol::Framed,
-                place: Place::WebSocket(address(rest)?),
-            });
-        }
-        let (protocol, carrier) = match scheme.split_once('+') {
-            Some((protocol, carrier)) => (protocol, Some(carrier)),
-            None => (scheme, None),
+        let (protocol, tls) = match scheme {
+            "framed" | "framed+unix" | "ws" => (Protocol::Framed, false),
+            "framed+tls" | "wss" => (Protocol::Framed, true),
+            "tcp" | "tcp+unix" | "unix" => (Protocol::Raw, false),
+            "tcps" => (Protocol::Raw, true),
+            _ => return Err(format!("{scheme:?} is not spoken here; there are {FORMS}")),
         };
-        let protocol = match protocol {
-            "framed" => Protocol::Framed,
-            "tcp" => Protocol::Raw,
-            _ => return Err(format!("{scheme:?} is not spoken here; there are {forms}")),
+        let net = rest.trim_end_matches('/');
+        let place = match scheme {
+            "ws" | "wss" => Place::WebSocket(address(net.trim_end_matches("/ws"))?),
+            _ if !scheme.ends_with("unix") => Place::Net(address(net)?),
+            _ if rest.starts_with('/') => Place::Unix(rest.into()),
+            _ => return Err("write the socket's whole path: three slashes".to_owned()),
         };
-        let place = match carrier {
-            Some("unix") => Place::Unix(rest.into()),
-            Some(_) => return Err(format!("{scheme:?} is not spoken here; there are {forms}")),
-            None => Place::Net(address(rest.trim_end_matches('/'))?),
-        };
-        Ok(Self { protocol, place })
+        Ok(Self {
+            protocol,
+            place,
+            tls,
+        })
     }
 }
 
@@ -86,6 +88,17 @@ impl Url {
         Self {
             protocol: Protocol::Raw,
             place: Place::Net(format!("{host}:{port}")),
+            tls: false,
+        }
+    }
+
+    /// The host, for its certificate.
+    pub(super) fn host(&self) -> &str {
+        match &self.place {
+            Place::Net(address) | Place::WebSocket(address) => {
+                address.rsplit_once(':').map_or("", |(host, _)| host)
+            }
+            Place::Unix(_) => "",
         }
     }
 }
@@ -113,6 +126,17 @@ mod tests {
         let url: Url = "ws://localhost:7681/ws".parse().unwrap();
         let place = Place::WebSocket("localhost:7681".to_owned());
         assert_eq!((url.protocol, url.place), (Protocol::Framed, place));
+        for (url, protocol) in [
+            ("framed+tls://[::1]:7", Protocol::Framed),
+            ("wss://[::1]:7/", Protocol::Framed),
+            ("tcps://[::1]:7", Protocol::Raw),
+        ] {
+            let url: Url = url.parse().unwrap();
+            assert_eq!(
+                (url.protocol, url.tls, url.host()),
+                (protocol, true, "[::1]")
+            );
+        }
         assert_eq!(Url::raw("::1", 7).to_string(), "[::1]:7");
         for bad in [
             "localhost:2021",
@@ -121,6 +145,8 @@ mod tests {
             "framed://:1",
             "tcp://a:70000",
             "framed+x://a:1",
+            "tcp+tls://a:1",
+            "tcp+unix://a",
         ] {
             assert!(bad.parse::<Url>().is_err(), "{bad}");
         }

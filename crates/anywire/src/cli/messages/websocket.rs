@@ -1,7 +1,7 @@
 //! Framed messages over WebSocket: a stream of messages on this side, one in each binary message on the wire.
 
 use super::talk::LIMITS;
-use crate::cli::client::http::{HttpError, Peer};
+use crate::cli::client::http::{HttpError, Peer, Stream};
 use crate::cli::client::ws::{Message, WebSocket, WsError};
 use anywire_codec::framed::{Next, Reader, SUBPROTOCOL};
 use std::io;
@@ -9,7 +9,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::io::{DuplexStream, ReadBuf, duplex};
-use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Where listeners have their WebSockets.
@@ -28,7 +27,7 @@ pub(super) struct Carried {
 
 /// Upgrades a connection to this host. The password goes as a bearer token: a server asks before it upgrades.
 pub(super) async fn upgrade(
-    stream: TcpStream,
+    stream: impl Stream,
     host: &str,
     password: Option<&str>,
 ) -> io::Result<Carried> {
@@ -54,7 +53,7 @@ pub(super) async fn upgrade(
 }
 
 /// Until either side has ended.
-async fn carry(mut socket: WebSocket<TcpStream>, mut far: DuplexStream) {
+async fn carry(mut socket: WebSocket<impl Stream>, mut far: DuplexStream) {
     let (mut reader, mut buffer, mut open) = (Reader::new(LIMITS), Vec::new(), true);
     loop {
         tokio::select! {

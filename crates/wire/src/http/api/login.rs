@@ -147,6 +147,7 @@ pub(crate) async fn tickets(
     Ok(Json(serde_json::json!({
         "ticket": context.admission.mint_ticket(grant),
         "expires_in": TICKET_LIFE.as_secs(),
+        "page": context.listener.page.as_deref(),
     })))
 }
 
