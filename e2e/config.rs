@@ -3,7 +3,7 @@
 use anywire_testkit::{Config, NativeClient, Server, processes, wait_until};
 use rustix::process::Signal;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -220,6 +220,60 @@ async fn a_port_in_use_is_told_with_who_has_it() {
             address.port() + 1
         )
     );
+    server.stop().await;
+}
+
+/// A server that has closed connections leaves them in TIME_WAIT, which keeps no port from its successor.
+#[tokio::test]
+async fn a_port_is_free_again_at_once() {
+    let server = Config::new(BINARY).start();
+    let address = server.address("http");
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(stream);
+    let port = format!(":{:04X}", address.port());
+    let waiting = || {
+        let table = fs::read_to_string("/proc/net/tcp").unwrap();
+        let local = |line: &str| {
+            line.split_whitespace()
+                .nth(1)
+                .is_some_and(|at| at.ends_with(&port))
+        };
+        let waits = |line: &str| line.split_whitespace().nth(3) == Some("06");
+        table
+            .lines()
+            .any(|line| local(line) && waits(line))
+            .then_some(())
+    };
+    wait_until("a connection in TIME_WAIT", waiting).await;
+    server.stop().await;
+    waiting().expect("it waits on");
+    let again = Config::new(BINARY)
+        .at(&[&format!("http://{address}")])
+        .start();
+    assert_eq!(again.address("http"), address);
+    again.stop().await;
+}
+
+#[tokio::test]
+async fn the_limit_of_descriptors_is_raised_for_the_server_and_not_for_programs() {
+    let folder = Folder::new("descriptors");
+    let script = folder.0.join("anywire");
+    let text = format!("#!/bin/sh\nulimit -Sn 200\nexec {BINARY} \"$@\"\n");
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
+    let server = Config::new(script.to_str().unwrap()).start();
+    let (soft, hard) = processes::descriptor_limits(server.server_pid().unwrap());
+    assert_eq!(soft, hard);
+    let told = format!("{hard} descriptors: room for ");
+    assert!(server.log().contains(&told), "{}", server.log());
+    let live = NativeClient::open(&server).await;
+    let program = server.program(&live.session()).await.unwrap();
+    assert_eq!(processes::descriptor_limits(program), (200, hard));
     server.stop().await;
 }
 

@@ -60,6 +60,31 @@ async fn a_child_in_a_session_of_its_own() {
     assert!(!processes::is_alive(child));
 }
 
+/// Twenty runners, each of which starts its successor and ends: whoever is seen is gone already.
+#[tokio::test]
+async fn programs_that_fork_and_fork() {
+    for pipe in [false, true] {
+        let config = Config::new(env!("CARGO_BIN_EXE_anywire"))
+            .with("runner", "sleep 0.02; sh runner &\n")
+            .with("bomb", "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sh runner & done\necho ready\nwhile :; do sleep 100; done\n")
+            .command(["sh", "bomb"]);
+        let server = if pipe { config.pipe() } else { config }.start();
+        let memfds = server.memfds();
+        let mut client = NativeClient::open(&server).await;
+        client.see("ready").await;
+        // Well under way: none of the first runners lives.
+        let first = server.leftovers();
+        wait_until("successors", || {
+            let now = server.leftovers();
+            let runners = now.iter().filter(|process| process.contains("runner"));
+            let fresh = runners.filter(|process| !first.contains(process)).count();
+            (fresh >= 10).then_some(())
+        })
+        .await;
+        killed(server, memfds, &mut client).await;
+    }
+}
+
 #[tokio::test]
 async fn a_background_job_that_holds_the_terminal_delays_no_exit() {
     for pipe in [false, true] {

@@ -48,9 +48,9 @@ export function expect(condition, message) {
   if (!condition) throw new Error(message);
 }
 
-/** The server under test in a home of its own; `url` is what it printed. */
-async function startServer(home) {
-  const child = spawn(resolve(BIN), ['serve', '-l', 'http://127.0.0.1:0'], {
+/** A server in a home of its own; `address` is what it printed that matches. */
+export async function startAnywire(home, flags, pattern) {
+  const child = spawn(resolve(BIN), ['serve', ...flags], {
     cwd: home,
     env: {
       PATH: process.env.PATH,
@@ -65,20 +65,20 @@ async function startServer(home) {
   });
   let errors = '';
   child.stderr.on('data', (bytes) => (errors = (errors + bytes).slice(-4000)));
-  const url = await new Promise((found, lost) => {
+  const address = await new Promise((found, lost) => {
     let text = '';
     child.stdout.on('data', (bytes) => {
       text += bytes;
-      const match = /http:\/\/127\.0\.0\.1:\d+\/#code=[A-Za-z0-9]+/.exec(text);
-      if (match) found(match[0]);
+      const match = pattern.exec(text);
+      if (match) found(match[1]);
     });
     child.on('error', lost);
     child.on('exit', (code) => lost(new Error(`the server ended with ${code}: ${errors}`)));
   });
-  return { child, url, errors: () => errors };
+  return { child, address, errors: () => errors };
 }
 
-async function stopServer(child) {
+export async function stopServer(child) {
   const gone = new Promise((done) => child.on('exit', done));
   if (child.exitCode !== null) return;
   child.kill('SIGTERM');
@@ -252,11 +252,22 @@ export async function until(condition, what) {
   }
 }
 
+/** A browser that connects ahead as people's do; it does so with a profile of its own only, which lies in this folder. */
+export function hastyBrowser(folder) {
+  const quiet = '--disable-background-networking';
+  return chromium.launchPersistentContext(folder, {
+    executablePath: CHROMIUM,
+    ignoreDefaultArgs: [quiet],
+    args: FLAGS.filter((flag) => flag !== quiet),
+  });
+}
+
 /** Runs checks with a server of their own and a browser, and leaves nothing behind. */
 export async function withServer(run) {
   expect(BIN, 'Set ANYWIRE_BIN to the path of the anywire binary.');
   const home = await mkdtemp(join(tmpdir(), 'anywire-browser-'));
-  const { child, url, errors } = await startServer(home);
+  const printed = /(http:\/\/127\.0\.0\.1:\d+\/#code=[A-Za-z0-9]+)/;
+  const { child, address: url, errors } = await startAnywire(home, ['-l', 'http://127.0.0.1:0'], printed);
   const place = {
     base: url.split('#')[0],
     code: url.split('code=')[1],

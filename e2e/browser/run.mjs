@@ -1,12 +1,13 @@
 /**
  * Drives the page in a real browser against the real binary.
  *
- *     ANYWIRE_BIN=target/debug/anywire node e2e/browser/run.mjs [spine|sessions|tools|phone|prefix|login|xwterm]...
+ *     ANYWIRE_BIN=target/debug/anywire node e2e/browser/run.mjs [spine|sessions|tools|phone|prefix|login|auto|xwterm]...
  *
  * Needs Chromium (Debian: `apt-get install chromium`; another path in CHROMIUM) and, once, `npm ci` in web/.
  * Prints one line per check; exit code 0 when all passed. `screenshots.mjs` renews the pictures in docs/.
  */
 
+import { auto } from './auto.mjs';
 import { tally, withServer } from './harness.mjs';
 import { loginForm } from './login.mjs';
 import { phone } from './phone.mjs';
@@ -40,7 +41,7 @@ async function spine(browser, place) {
   await context.close();
 }
 
-const PARTS = { spine, sessions, tools, phone, prefix, login: loginForm, xwterm };
+const PARTS = { spine, sessions, tools, phone, prefix, login: loginForm, auto, xwterm };
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PARTS);
 
 await withServer(async (browser, place) => {

@@ -99,6 +99,46 @@ async fn sessions_end_by_age_and_when_nothing_happens_in_them() {
     assert_eq!(ends_by(old, false).await, ExitReason::Wall);
 }
 
+/// For how many seconds a session lives on when these have been there and are gone; `Some` name: one that can come back.
+async fn lives_after(clients: &[Option<u64>]) -> u64 {
+    let policy = Policy {
+        never_attached: Duration::from_secs(30),
+        ..Policy::new(Duration::from_secs(10))
+    };
+    let registry = registry_with(policy)(&Script::new(64 << 10), Io::Pty);
+    let session = registry.create("script", Create::default()).await;
+    let session = session.expect("a session");
+    for &client in clients {
+        let client = Attach {
+            client,
+            ..options(Start::Now)
+        };
+        drop(session.attach(client).expect("a seat"));
+    }
+    let start = tokio::time::Instant::now();
+    tokio::select! {
+        () = registry.sweep() => {}
+        () = registry.all_ended() => {}
+    }
+    start.elapsed().as_secs()
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_end_that_nobody_came_to_or_comes_back_to() {
+    for (clients, seconds) in [
+        (&[][..], 30),
+        (&[None], 10),
+        // Who can come back may have lost the connection only.
+        (&[Some(5)], 60),
+    ] {
+        let lived = lives_after(clients).await;
+        assert!(
+            (seconds..seconds + 3).contains(&lived),
+            "{clients:?}: {lived} s"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_service_may_have_a_limit_of_its_own() {
     let policy = Policy {

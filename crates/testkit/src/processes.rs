@@ -153,6 +153,24 @@ pub fn descriptors(pid: u32) -> Vec<String> {
         .collect()
 }
 
+/// How many descriptors the process may have open, and how many it may allow itself.
+///
+/// # Panics
+/// When the process is gone.
+#[must_use]
+pub fn descriptor_limits(pid: u32) -> (u64, u64) {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).expect("a process");
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let mut numbers = line.unwrap_or_default().split_whitespace();
+    let mut number = || {
+        let text = numbers.next().expect("a soft and a hard limit");
+        text.parse().unwrap_or(u64::MAX)
+    };
+    (number(), number())
+}
+
 /// Sets how many descriptors the process may have open from now on.
 ///
 /// # Panics

@@ -64,6 +64,13 @@ impl Config {
         self
     }
 
+    /// These listeners and no others.
+    #[must_use]
+    pub fn at(mut self, urls: &[&str]) -> Self {
+        self.listeners = urls.iter().map(|&url| url.to_owned()).collect();
+        self
+    }
+
     /// With authentication, as without a flag.
     #[must_use]
     pub fn with_auth(mut self) -> Self {

@@ -187,6 +187,29 @@ async fn slow_talkers_are_cut_off_on_every_wire() {
     server.shutdown().await;
 }
 
+/// A peer whose machine is gone says nothing, and nothing says so: the connection is open at one end only.
+#[tokio::test(start_paused = true)]
+async fn a_websocket_that_gives_no_sign_of_life_is_let_go() {
+    let mut setup = shared("cat");
+    setup.role = Role::Owner;
+    let server = setup.start().await;
+    for protocol in [SUBPROTOCOL, "tty"] {
+        let mut socket = client::connect(server.http, "/ws", protocol).await;
+        if protocol == SUBPROTOCOL {
+            socket.hello(Hello::default()).await;
+        } else {
+            socket.text(r#"{"columns":80,"rows":24}"#).await;
+        }
+        let start = Instant::now();
+        let mut buffer = [0; 1024];
+        // Pings are not answered. Without a timer of ours, or the paused clock could run ahead of the socket.
+        while let Ok(1..) = socket.stream.read(&mut buffer).await {}
+        let took = start.elapsed().as_secs();
+        assert!((70..130).contains(&took), "{protocol}: {took} s");
+    }
+    server.shutdown().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_never_reads_the_answer_is_cut_off() {
     let mut setup = shared("cat");
