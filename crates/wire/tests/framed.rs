@@ -500,6 +500,29 @@ async fn messages_come_over_tls_and_the_port_for_all() {
 }
 
 #[tokio::test]
+async fn strangers_are_given_no_room() {
+    let mut setup = Setup::pipe(&["cat"]);
+    setup.auth = true;
+    let server = setup.start().await;
+    // A header alone: what it announces is no password.
+    let mut talk = Talk::to(&server).await;
+    let mut header = Vec::new();
+    Header::new("text/json", "utf-8", 5000)
+        .write(&mut header)
+        .unwrap();
+    talk.stream.write_all(&header).await.unwrap();
+    assert_eq!(talk.receive().await.1["error"]["code"], "auth_required");
+    talk.ended().await;
+    // Who is known may send as much as others.
+    let mut talk = Talk::to(&server).await;
+    let auth = json!({"action": "auth", "password": server.admission.start_code()});
+    assert_eq!(talk.ask(auth).await["result"], "ok");
+    let large = json!({"action": "input", "data": "x".repeat(500_000)});
+    assert_eq!(talk.ask(large).await["error"]["code"], "no_such_session");
+    server.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_user_logs_in_by_name_and_one_is_meant_without() {
     let phc = hash_password("white rabbit").unwrap();
     let mut setup = Setup::pipe(&["cat"]);

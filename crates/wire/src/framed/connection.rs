@@ -3,12 +3,12 @@
 //! Between two messages a connection owns no buffer. Pipelined messages are answered one after the other; when the
 //! peer does not take the answers, nothing more is read from it.
 
-use super::envelope::{Envelope, Item, close_code};
+use super::envelope::{Broken, Envelope, Item, close_code};
 use super::outbox::Outbox;
 use super::service::{Answer, Caller, Conversation};
 use super::{Deadlines, Entry, gate};
 use crate::limits;
-use crate::link::{Socket, Visitor, Ways, scratch};
+use crate::link::{Framing, Socket, Visitor, Ways, scratch};
 use crate::metrics::{Meter, Wire};
 use crate::peer::Peer;
 use anywire_codec::framed::{self, Code, Id, Limits, Message, Reply, Stage};
@@ -34,6 +34,21 @@ pub(super) enum End {
     Frame(websocket::Error),
     /// The server stops.
     Shutdown,
+}
+
+impl From<Broken> for End {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Message(error) => error.into(),
+            Broken::Frame(error) => Self::Frame(error),
+            Broken::Text => Reply::error(
+                Code::BadRequest,
+                "each binary WebSocket message is one framed message",
+            )
+            .into(),
+            Broken::Closed => Self::Done,
+        }
+    }
 }
 
 impl From<framed::Error> for End {
@@ -121,7 +136,7 @@ impl Connection {
         let now = Instant::now();
         Box::new(Self {
             socket,
-            envelope: Envelope::new(framing, limits),
+            envelope: Envelope::new(framing, if asks { gate::limits(limits) } else { limits }),
             limits,
             deadlines,
             client,
@@ -216,7 +231,16 @@ impl Connection {
                 break;
             }
             let buffer = &mut self.inbox[at..];
-            let Some((used, item)) = self.envelope.next(buffer, self.limits)? else {
+            let was_stranger = matches!(self.client, Client::Stranger(_));
+            let found = self.envelope.next(buffer, self.limits);
+            let Some((used, item)) = found.map_err(|error| match error {
+                // Too long for a password: it is another message.
+                Broken::Message(framed::Error::PayloadTooLarge { .. }) if was_stranger => {
+                    gate::required().into()
+                }
+                error => End::from(error),
+            })?
+            else {
                 break;
             };
             (at, count) = (at + used, count + 1);
@@ -228,7 +252,6 @@ impl Connection {
                 }
                 Item::Nothing => continue,
             };
-            let was_stranger = matches!(self.client, Client::Stranger(_));
             let reply = match self.client.answer(&message) {
                 Answer::Now(reply) => reply,
                 Answer::Later(reply) => {
@@ -250,6 +273,9 @@ impl Connection {
             self.envelope.write(&reply, asked && stay, id, out);
             if !stay {
                 return Err(End::Done);
+            }
+            if was_stranger {
+                self.envelope = Envelope::new(Framing::Bytes, self.limits);
             }
         }
         if at > 0 {

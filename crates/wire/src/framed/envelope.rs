@@ -2,7 +2,7 @@
 
 use super::connection::End;
 use crate::link::Framing;
-use anywire_codec::framed::{Code, Id, Limits, Message, Next, Reader, Reply, Stage};
+use anywire_codec::framed::{self, Code, Id, Limits, Message, Next, Reader, Reply, Stage};
 use anywire_codec::websocket::{self, CloseCode, Opcode, close_payload, write_header};
 
 /// The way in and out of a connection's bytes.
@@ -18,6 +18,24 @@ pub(super) enum Item<'a> {
     Ping(&'a [u8]),
     /// Nothing to do.
     Nothing,
+}
+
+/// Why no message follows.
+pub(super) enum Broken {
+    /// It is none.
+    Message(framed::Error),
+    /// The WebSocket is none.
+    Frame(websocket::Error),
+    /// A WebSocket message of text.
+    Text,
+    /// The peer has closed.
+    Closed,
+}
+
+impl From<framed::Error> for Broken {
+    fn from(error: framed::Error) -> Self {
+        Self::Message(error)
+    }
 }
 
 impl Envelope {
@@ -38,7 +56,7 @@ impl Envelope {
         &'a mut self,
         buffer: &'a mut [u8],
         limits: Limits,
-    ) -> Result<Option<(usize, Item<'a>)>, End> {
+    ) -> Result<Option<(usize, Item<'a>)>, Broken> {
         let reader = match self {
             Self::Stream(reader) => {
                 return match reader.message(buffer)? {
@@ -48,7 +66,7 @@ impl Envelope {
             }
             Self::WebSocket(reader) => reader,
         };
-        let (used, message) = match reader.next(buffer).map_err(End::Frame)? {
+        let (used, message) = match reader.next(buffer).map_err(Broken::Frame)? {
             websocket::Next::More => return Ok(None),
             websocket::Next::Frame { used, message } => (used, message),
         };
@@ -56,11 +74,8 @@ impl Envelope {
             None | Some(websocket::Message::Pong(_)) => Item::Nothing,
             Some(websocket::Message::Ping(payload)) => Item::Ping(payload),
             Some(websocket::Message::Binary(bytes)) => Item::Message(Reader::only(bytes, limits)?),
-            Some(websocket::Message::Text(_)) => {
-                let message = "each binary WebSocket message is one framed message";
-                return Err(Reply::error(Code::BadRequest, message).into());
-            }
-            Some(websocket::Message::Close(_)) => return Err(End::Done),
+            Some(websocket::Message::Text(_)) => return Err(Broken::Text),
+            Some(websocket::Message::Close(_)) => return Err(Broken::Closed),
         };
         Ok(Some((used, item)))
     }
@@ -96,7 +111,7 @@ impl Envelope {
         keep_alive: bool,
         id: Option<Id<'_>>,
         out: &mut Vec<u8>,
-    ) -> Result<(), anywire_codec::framed::Error> {
+    ) -> Result<(), framed::Error> {
         match self {
             Self::Stream(_) => reply.write(keep_alive, id, out),
             Self::WebSocket(_) => {

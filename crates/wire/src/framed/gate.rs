@@ -7,6 +7,24 @@ use crate::peer::Peer;
 use anywire_codec::framed::{Code, Limits, Message, Reply, content};
 use serde_json::Value;
 
+/// Bytes of content that a stranger may send: enough for a name and a password, and what is kept for so many strangers
+/// that nobody has let in.
+const CONTENT: u64 = 4096;
+
+/// What such a message may have at most.
+pub(super) fn limits(limits: Limits) -> Limits {
+    Limits {
+        content: limits.content.min(CONTENT),
+        ..limits
+    }
+}
+
+/// What is said of any other message.
+pub(super) fn required() -> Reply {
+    let message = "the first message must be {\"action\": \"auth\", \"password\": ...}";
+    Reply::error(Code::AuthRequired, message)
+}
+
 /// What such a message brings.
 struct Login {
     user: Option<String>,
@@ -17,10 +35,7 @@ struct Login {
 pub(super) async fn judge(visitor: &mut Visitor, message: &Message<'_>) -> Result<Reply, Reply> {
     let limits = &visitor.context.listener.framed.limits;
     let Some(Login { user, password }) = login(message, limits) else {
-        return Err(Reply::error(
-            Code::AuthRequired,
-            "the first message must be {\"action\": \"auth\", \"password\": ...}",
-        ));
+        return Err(required());
     };
     let Peer::Ip(address) = visitor.peer else {
         return Ok(Reply::result("ok"));
