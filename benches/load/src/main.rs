@@ -31,10 +31,14 @@ struct Arguments {
     /// Wires [default: all that a measure has]
     #[arg(long, value_enum, value_delimiter = ',')]
     wires: Vec<Wire>,
+    /// Idle connections at the same time; a server takes half as many as it may have descriptors
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u16).range(101..=25_000))]
+    idle: u16,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    raise_files();
     if !arguments.binary.is_file() {
         bail!(
             "there is no {}: build it with `cargo build --release`, or name it with --binary",
@@ -56,12 +60,20 @@ fn main() -> Result<()> {
             wires.into_iter().map(|wire| (wire, Vec::new())).collect();
         for _ in 0..arguments.rounds {
             for (wire, figures) in &mut figures {
-                figures.push(measure.take(&arguments.binary, *wire)?);
+                figures.push(measure.take(&arguments.binary, *wire, arguments.idle.into())?);
             }
         }
         print(measure, &figures);
     }
     Ok(())
+}
+
+/// As many connections as the kernel allows this process at all.
+fn raise_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    let _ = setrlimit(Resource::Nofile, files);
 }
 
 /// A table: a line for each wire, a pair of columns for each quantity.

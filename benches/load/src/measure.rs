@@ -21,6 +21,8 @@ pub(crate) enum Measure {
     Key,
     /// Echoes of 64 bytes, 16 on their way
     Echo,
+    /// Echoes of 64 bytes, one at a time
+    Reply,
     /// Connections that do nothing
     Idle,
 }
@@ -30,11 +32,18 @@ const FLOOD: usize = 48 << 20;
 const KEYS: usize = 2000;
 const ECHOES: usize = 40_000;
 const DEPTH: usize = 16;
-const IDLE: usize = 2000;
+/// Idle connections that pay for what all share.
+const FIRST: usize = 100;
 
 impl Measure {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Text, Self::Colours, Self::Key, Self::Echo, Self::Idle];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Text,
+        Self::Colours,
+        Self::Key,
+        Self::Echo,
+        Self::Reply,
+        Self::Idle,
+    ];
 
     pub(crate) fn title(self) -> &'static str {
         match self {
@@ -42,7 +51,8 @@ impl Measure {
             Self::Colours => "output: 48 MiB of coloured file names through a terminal",
             Self::Key => "latency: a key to `cat` on a terminal and back",
             Self::Echo => "echo handler: 64 bytes, 16 on their way",
-            Self::Idle => "echo handler: 2,000 idle connections",
+            Self::Reply => "echo handler: 64 bytes, one at a time",
+            Self::Idle => "echo handler: idle connections",
         }
     }
 
@@ -50,28 +60,29 @@ impl Measure {
         match self {
             Self::Text | Self::Colours => &["CPU s/GB", "MB/s", "sent/byte"],
             Self::Key => &["us p50", "us p99"],
-            Self::Echo => &["us CPU/message", "messages/s"],
+            Self::Echo | Self::Reply => &["us CPU/message", "messages/s"],
             Self::Idle => &["KiB each"],
         }
     }
 
     pub(crate) fn wires(self) -> &'static [Wire] {
-        use Wire::{Deflate, Native, Tcp, Telnet, Tty};
+        use Wire::{Deflate, Framed, Native, Tcp, Telnet, Tty};
         match self {
             Self::Text | Self::Colours => &[Tcp, Telnet, Native, Tty, Deflate],
             Self::Key => &[Tcp, Telnet, Native, Tty],
-            Self::Echo | Self::Idle => &[Tcp, Native, Tty],
+            Self::Echo | Self::Reply | Self::Idle => &[Tcp, Native, Tty, Framed],
         }
     }
 
     /// Takes one round's figures.
-    pub(crate) fn take(self, binary: &Path, wire: Wire) -> Result<Figure> {
+    pub(crate) fn take(self, binary: &Path, wire: Wire, idle_ones: usize) -> Result<Figure> {
         match self {
             Self::Text => flood(binary, wire, text()),
             Self::Colours => flood(binary, wire, colours()),
             Self::Key => key(binary, wire),
-            Self::Echo => echo(binary, wire),
-            Self::Idle => idle(binary, wire),
+            Self::Echo => echo(binary, wire, DEPTH),
+            Self::Reply => echo(binary, wire, 1),
+            Self::Idle => idle(binary, wire, idle_ones),
         }
     }
 }
@@ -183,23 +194,19 @@ fn key(binary: &Path, wire: Wire) -> Result<Figure> {
     Ok(vec![times[KEYS / 2], times[KEYS * 99 / 100]])
 }
 
-fn echo(binary: &Path, wire: Wire) -> Result<Figure> {
+fn echo(binary: &Path, wire: Wire, depth: usize) -> Result<Figure> {
     let server = echoes(binary, wire)?;
     let mut connection = Connection::open(wire, server.address)?;
     let message = [b'm'; 64];
     connection.send(&message)?;
     connection.take(message.len())?;
     let (cpu, start) = (server.seconds(), Instant::now());
-    for round in 0..ECHOES / DEPTH {
-        if round == 0 {
-            for _ in 0..DEPTH - 1 {
-                connection.send(&message)?;
-            }
-        }
-        for _ in 0..DEPTH {
-            connection.send(&message)?;
-            connection.take(message.len())?;
-        }
+    for _ in 1..depth {
+        connection.send(&message)?;
+    }
+    for _ in 0..ECHOES {
+        connection.send(&message)?;
+        connection.take(message.len())?;
     }
     let seconds = start.elapsed().as_secs_f64();
     Ok(vec![
@@ -208,13 +215,12 @@ fn echo(binary: &Path, wire: Wire) -> Result<Figure> {
     ])
 }
 
-fn idle(binary: &Path, wire: Wire) -> Result<Figure> {
+fn idle(binary: &Path, wire: Wire, count: usize) -> Result<Figure> {
     let server = echoes(binary, wire)?;
     let mut connections = Vec::new();
     let mut before = 0.0;
-    for count in 0..IDLE + 100 {
-        // The first ones pay for what all share.
-        if count == 100 {
+    for number in 0..count {
+        if number == FIRST {
             before = server.anonymous_kib();
         }
         let mut connection = Connection::open(wire, server.address)?;
@@ -222,5 +228,7 @@ fn idle(binary: &Path, wire: Wire) -> Result<Figure> {
         connection.take(1)?;
         connections.push(connection);
     }
-    Ok(vec![(server.anonymous_kib() - before) / IDLE as f64])
+    Ok(vec![
+        (server.anonymous_kib() - before) / (count - FIRST) as f64,
+    ])
 }

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use anywire_codec::dialect::native::{self, Hello};
 use anywire_codec::dialect::tty;
+use anywire_codec::framed;
 use anywire_codec::websocket::{Message, Next, Opcode, Reader, Side, write_masked};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -21,6 +22,8 @@ pub(crate) enum Wire {
     Deflate,
     /// A WebSocket of ttyd's dialect.
     Tty,
+    /// Length-prefixed messages on a connection that goes on.
+    Framed,
 }
 
 impl Wire {
@@ -31,6 +34,7 @@ impl Wire {
             Self::Native => "native",
             Self::Deflate => "deflate",
             Self::Tty => "tty",
+            Self::Framed => "framed",
         }
     }
 
@@ -39,6 +43,7 @@ impl Wire {
         match self {
             Self::Tcp => "tcp://127.0.0.1:0",
             Self::Telnet => "telnet://127.0.0.1:0",
+            Self::Framed => "framed://127.0.0.1:0",
             Self::Deflate => "http://127.0.0.1:0?compression=always",
             Self::Native | Self::Tty => "http://127.0.0.1:0",
         }
@@ -50,6 +55,7 @@ pub(crate) struct Connection {
     wire: Wire,
     stream: TcpStream,
     reader: Reader,
+    framed: framed::Reader,
     buffer: Vec<u8>,
     scratch: Vec<u8>,
     /// Input bytes so far.
@@ -67,13 +73,14 @@ impl Connection {
             wire,
             stream,
             reader: Reader::new(Side::Client, 16 << 20).with_deflate(),
+            framed: framed::Reader::new(framed::Limits::DEFAULT),
             buffer: Vec::new(),
             scratch: vec![0; 256 << 10],
             sent: 0,
             received: 0,
         };
         match wire {
-            Wire::Tcp | Wire::Telnet => {}
+            Wire::Tcp | Wire::Telnet | Wire::Framed => {}
             Wire::Native | Wire::Deflate => {
                 connection.upgrade(address, native::SUBPROTOCOL)?;
                 let hello = Hello {
@@ -132,6 +139,12 @@ impl Connection {
                 self.frame(Opcode::Binary, &message)?;
             }
             Wire::Tty => self.frame(Opcode::Binary, &[b"0", bytes].concat())?,
+            Wire::Framed => {
+                let mut message = Vec::new();
+                let reply = framed::Reply::binary("binary/message", bytes);
+                reply.write(true, None, &mut message)?;
+                self.stream.write_all(&message)?;
+            }
         }
         self.sent += bytes.len() as u64;
         Ok(())
@@ -149,6 +162,17 @@ impl Connection {
             Wire::Tcp => show(&self.scratch[..n]),
             // Good enough for text: what is left of negotiations does no harm to a count.
             Wire::Telnet => self.scratch[..n].split(|byte| *byte == 255).for_each(show),
+            Wire::Framed => {
+                self.buffer.extend_from_slice(&self.scratch[..n]);
+                let mut at = 0;
+                while let framed::Next::Message { used, message } =
+                    self.framed.message(&self.buffer[at..])?
+                {
+                    at += used;
+                    show(message.content);
+                }
+                self.buffer.drain(..at);
+            }
             Wire::Native | Wire::Deflate | Wire::Tty => {
                 self.buffer.extend_from_slice(&self.scratch[..n]);
                 let mut at = 0;
