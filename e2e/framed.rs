@@ -10,7 +10,7 @@ mod table;
 
 use anywire_codec::framed::{Code, Header};
 use anywire_testkit::processes::{self, resident};
-use anywire_testkit::{Config, DEADLINE, Serving, TcpClient, rounds};
+use anywire_testkit::{Config, DEADLINE, Pty, Serving, TcpClient, rounds};
 use kit::{
     BINARY, GROWTH, RING, SEARCH, cli, exchange, json_message, message, only_json, raw, split,
     text, until_end,
@@ -385,6 +385,18 @@ async fn a_password_is_asked_for_without_an_echo_and_not_taken_from_the_command_
     assert!(!seen.contains("sesame"), "{seen}");
     drop(terminal);
     server.stop().await;
+    // Who thinks better of it has a terminal that echoes again.
+    let script = format!("trap : INT; {BINARY} framed -P 0 -p; echo exit $?; stty -a");
+    let mut terminal = Pty::start("/bin/sh", &["-c", &script], (80, 24), false);
+    terminal.see("Set the password: ").await;
+    terminal.send("\x03");
+    terminal.see("exit 2").await;
+    terminal.end().await;
+    let seen = text(&terminal.got());
+    assert!(
+        seen.contains(" echo ") && !seen.contains("-echo "),
+        "{seen}"
+    );
     for arguments in [
         &["framed", "-p", "sesame"][..],
         &["framed", "--password=sesame"],

@@ -3,8 +3,11 @@
 use anyhow::{Context as _, Result, bail};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 /// The variable that may hold it.
 const VARIABLE: &str = "ANYWIRE_PASSWORD";
@@ -71,7 +74,11 @@ fn read(path: &Path) -> Result<String> {
     Ok(password.to_owned())
 }
 
-fn ask(prompt: &str) -> Result<String> {
+/// Asks for a password at the terminal, which does not show it.
+///
+/// # Errors
+/// When there is no terminal, the user interrupts, or types nothing.
+pub(crate) fn ask(prompt: &str) -> Result<String> {
     let terminal = File::options().read(true).write(true).open("/dev/tty");
     let terminal = terminal.context(
         "there is no terminal to ask for the password at; use --password-file or ANYWIRE_PASSWORD",
@@ -80,16 +87,34 @@ fn ask(prompt: &str) -> Result<String> {
     (&terminal)
         .write_all(prompt.as_bytes())
         .context("asking for the password")?;
-    let mut line = String::new();
-    let read = BufReader::new((&terminal).take(MAX)).read_line(&mut line);
+    let typed = terminal.try_clone().and_then(type_line);
     drop(silent);
     let _ = (&terminal).write_all(b"\n");
-    read.context("reading the password")?;
+    let line = typed.context("reading the password")?;
     let password = line.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
         bail!("no password was typed");
     }
     Ok(password.to_owned())
+}
+
+/// Reads a line, unless the user interrupts: that would end this process, and leave the terminal silent.
+fn type_line(terminal: File) -> io::Result<String> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut interrupts = signal(SignalKind::interrupt())?;
+        let (send, line) = oneshot::channel();
+        // Ends with the line, or with the process.
+        std::thread::Builder::new().spawn(move || {
+            let mut line = String::new();
+            let read = BufReader::new(terminal.take(MAX)).read_line(&mut line);
+            let _ = send.send(read.map(|_| line));
+        })?;
+        tokio::select! {
+            line = line => line.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into())),
+            _ = interrupts.recv() => Err(io::ErrorKind::Interrupted.into()),
+        }
+    })
 }
 
 /// A terminal that does not show what is typed, until this is dropped.

@@ -122,7 +122,7 @@ impl Console {
 }
 
 /// A line for the user, beside the program's output.
-pub(super) fn note(text: &str) {
+pub(in crate::cli) fn note(text: &str) {
     // In raw mode a line feed alone does not return the carriage.
     let _ = write!(io::stderr(), "\r[anywire: {text}]\r\n");
 }

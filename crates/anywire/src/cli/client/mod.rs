@@ -23,8 +23,10 @@ pub mod ws;
 
 pub use attach::{AttachArgs, attach};
 pub use code::{CodeArgs, code};
+pub(in crate::cli) use console::note;
 pub use find::Target;
 pub use logs::{LogsArgs, logs};
+pub(in crate::cli) use place::is_here;
 pub use send::{SendArgs, send};
 pub(in crate::cli) use table::clean;
 

@@ -78,6 +78,15 @@ impl std::fmt::Display for Place {
     }
 }
 
+/// Whether a host is this machine.
+pub(in crate::cli) fn is_here(name: &str) -> bool {
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost"
+        || address
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
 /// A server's URL, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
@@ -140,12 +149,7 @@ impl Url {
 
     /// Whether it is on this machine.
     pub(super) fn is_here(&self) -> bool {
-        let name = self.address.rsplit_once(':').map_or("", |(name, _)| name);
-        let address = name.trim_start_matches('[').trim_end_matches(']');
-        name == "localhost"
-            || address
-                .parse()
-                .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        is_here(self.address.rsplit_once(':').map_or("", |(name, _)| name))
     }
 
     /// The way there.

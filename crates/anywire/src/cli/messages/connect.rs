@@ -94,6 +94,9 @@ pub(crate) fn connect(args: ConnectArgs) -> Result<ExitCode> {
     };
     let prepared = Way::new(url, &args.trust).and_then(|way| {
         let password = args.password.resolve("Password: ")?;
+        if password.is_some() {
+            way.warn();
+        }
         Ok((way, password))
     });
     let (way, password) = match prepared {

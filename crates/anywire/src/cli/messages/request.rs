@@ -63,6 +63,9 @@ pub(crate) fn request(args: RequestArgs) -> Result<ExitCode> {
     let prepared = message(&args).and_then(|message| {
         let way = Way::new(args.url.clone(), &args.trust)?;
         let password = args.password.resolve("Password: ")?;
+        if password.is_some() {
+            way.warn();
+        }
         Ok((message, way, password))
     });
     let (message, way, password) = match prepared {
@@ -73,6 +76,13 @@ pub(crate) fn request(args: RequestArgs) -> Result<ExitCode> {
     let asking = async {
         let mut talk = Talk::open(&way, password.as_deref(), patience).await?;
         talk.ask(&message, false).await
+    };
+    let asking = async {
+        tokio::select! {
+            answer = asking => answer,
+            // Whoever was asked for a password has this signal waited for.
+            _ = tokio::signal::ctrl_c() => Err(TalkError::Interrupted),
+        }
     };
     match runtime()?.block_on(asking) {
         Ok(answer) => print(&args, &answer),

@@ -2,7 +2,7 @@
 
 use super::url::{Place, Url};
 use super::websocket;
-use crate::cli::client::clean;
+use crate::cli::client::{clean, is_here, note};
 use crate::cli::tls::{Tls, TlsError, Trust};
 use anywire_codec::framed::{
     Error, Header, Id, Limits, MAX_HEADER, Message, Next, Reader, Reply, content,
@@ -35,6 +35,9 @@ pub(super) enum TalkError {
     /// Nothing came in time.
     #[error("no answer in time")]
     Timeout,
+    /// The user does not want to wait any longer.
+    #[error("interrupted")]
+    Interrupted,
     /// The server closed without an answer.
     #[error("the server closed the connection without an answer")]
     Closed,
@@ -65,6 +68,20 @@ impl Way {
             None
         };
         Ok(Self { url, tls })
+    }
+
+    /// Tells the user that a password goes to another machine in the clear.
+    pub(super) fn warn(&self) {
+        if self.tls.is_none()
+            && !matches!(self.url.place, Place::Unix(_))
+            && !is_here(self.url.host())
+        {
+            note(&format!(
+                "what you say to {} can be read and changed on the way, the password too; framed+tls://, wss:// or a \
+                 tunnel is safer",
+                self.url
+            ));
+        }
     }
 }
 
