@@ -1,7 +1,7 @@
 //! The command line against the real binary: each command, over the UNIX socket and over a URL, and what it says when
 //! something is not there.
 
-use anywire_testkit::{Attach, Config, DEADLINE, NativeClient, Server, flood, wait_until};
+use anywire_testkit::{Attach, Config, DEADLINE, NativeClient, Pty, Server, flood, wait_until};
 use serde_json::Value;
 use std::fs::{DirBuilder, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -199,6 +199,20 @@ async fn a_certificate_in_a_file_is_trusted_by_its_file() {
     let said = bad(remote(&server, &other, "", &ls));
     assert!(said.contains("it is not for 127.0.0.1"), "{said}");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_password_to_be_hashed_is_typed_twice_and_not_shown() {
+    let ask = ["config", "hash-password"];
+    let mut terminal = Pty::start(env!("CARGO_BIN_EXE_anywire"), &ask, (200, 24), false);
+    terminal.see("password: ").await;
+    terminal.send("white rabbit\n");
+    terminal.see("again: ").await;
+    terminal.send("white rabbit\n");
+    terminal.see("$argon2id$").await;
+    terminal.end().await;
+    let seen = String::from_utf8_lossy(&terminal.got()).into_owned();
+    assert!(!seen.contains("rabbit"), "{seen}");
 }
 
 #[tokio::test]

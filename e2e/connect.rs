@@ -398,6 +398,60 @@ fn a_server_s_refusal_is_told_in_its_words() {
     let done = cli(&["request", &server.urls[0], "search", "ring"]);
     assert_eq!(done.status.code(), Some(1), "{}", text(&done.stderr));
     assert!(text(&done.stdout).contains("too many clients"));
+
+    // Both commands take a password in the same ways.
+    let secret = [("ANYWIRE_PASSWORD", "open sesame")];
+    let server = Serving::start(BINARY, &["framed", "-P", "0"], &secret, 1);
+    let connect = ["connect", &server.urls[0], "-m", "hello"];
+    let said = text(&cli(&connect).stdout);
+    assert!(said.contains("the first message must be"), "{said}");
+    let mut command = Command::new(BINARY);
+    let done = command.args(connect).envs(secret).output().unwrap();
+    let said = text(&done.stdout);
+    assert!(
+        said.contains("not what was sent"),
+        "let in, to no echo: {said}"
+    );
+    let mut command = Command::new(BINARY);
+    let wrong = command.args(connect).env("ANYWIRE_PASSWORD", "wrong");
+    let said = text(&wrong.output().unwrap().stdout);
+    assert!(
+        said.contains("the password was refused: wrong password"),
+        "{said}"
+    );
+    let said = text(&cli(&[&connect[..], &["-p=open sesame"]].concat()).stderr);
+    assert!(
+        said.contains("command line") && !said.contains("sesame"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn sessions_are_asked_for_over_tls_with_the_start_code() {
+    let serve = ["serve", "-l", "https://127.0.0.1:0", "-l"];
+    let server = Config::new(BINARY)
+        .preset(&[&serve[..], &["framed+tls://127.0.0.1:0"]].concat(), 2)
+        .start();
+    let print = server.fingerprint();
+    let code = server.code().unwrap();
+    let wss = format!("wss://{}", server.address("https"));
+    for url in [&server.urls()[1], &wss] {
+        let mut command = Command::new(BINARY);
+        let list = [
+            "request",
+            url,
+            "list",
+            "",
+            "--json",
+            "--fingerprint",
+            &print,
+        ];
+        let done = command.args(list).env("ANYWIRE_PASSWORD", &code);
+        let done = done.output().unwrap();
+        assert_eq!(done.status.code(), Some(0), "{url}: {}", text(&done.stderr));
+        assert!(text(&done.stdout).contains("\"sessions\": []"), "{url}");
+    }
+    server.stop().await;
 }
 
 #[test]

@@ -74,7 +74,11 @@ fn read(path: &Path) -> Result<String> {
     Ok(password.to_owned())
 }
 
-fn ask(prompt: &str) -> Result<String> {
+/// Asks for a password at the terminal, which does not show it.
+///
+/// # Errors
+/// When there is no terminal, the user interrupts, or types nothing.
+pub(crate) fn ask(prompt: &str) -> Result<String> {
     let terminal = File::options().read(true).write(true).open("/dev/tty");
     let terminal = terminal.context(
         "there is no terminal to ask for the password at; use --password-file or ANYWIRE_PASSWORD",

@@ -1,8 +1,9 @@
 //! `anywire config hash-password` and `anywire config new-token`: what the configuration keeps instead of a secret.
 
+use super::password::ask;
 use anyhow::{Context as _, Result, bail};
 use anywire_wire::admit;
-use rustix::termios::{self, LocalModes, OptionalActions, Termios};
+use rustix::termios;
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 
@@ -66,44 +67,12 @@ fn without_end(line: &str) -> &str {
 }
 
 fn ask_twice() -> Result<String> {
-    let quiet = Quiet::start().context("turning the terminal's echo off")?;
     let password = ask("password: ")?;
     check(&password)?;
-    let again = ask("again: ")?;
-    drop(quiet);
-    if password != again {
+    if password != ask("again: ")? {
         bail!("the two differ; try again");
     }
     Ok(password)
-}
-
-/// The question goes to standard error: standard output is for the result.
-fn ask(question: &str) -> Result<String> {
-    eprint!("{question}");
-    let mut line = String::new();
-    let read = io::stdin().read_line(&mut line);
-    eprintln!();
-    read.context("reading the password")?;
-    Ok(without_end(&line).to_owned())
-}
-
-/// The terminal without echo, until this is dropped.
-struct Quiet(Termios);
-
-impl Quiet {
-    fn start() -> io::Result<Self> {
-        let saved = termios::tcgetattr(io::stdin())?;
-        let mut quiet = saved.clone();
-        quiet.local_modes.remove(LocalModes::ECHO);
-        termios::tcsetattr(io::stdin(), OptionalActions::Flush, &quiet)?;
-        Ok(Self(saved))
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
-    }
 }
 
 #[cfg(test)]

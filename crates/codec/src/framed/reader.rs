@@ -116,6 +116,52 @@ impl Reader {
 
     /// Looks for the next part of a message at the start of `buffer`, for content that is too large to be held.
     ///
+    /// ```
+    /// use anywire_codec::framed::{Header, Limits, Piece, Reader};
+    /// use std::io::{Read, Write};
+    ///
+    /// /// Copies the content of one message, 64 KiB at a time, whatever its length.
+    /// fn copy(mut from: impl Read, mut to: impl Write) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let limits = Limits { content: 1 << 40, ..Limits::DEFAULT };
+    ///     let (mut reader, mut buffer, mut chunk) = (Reader::new(limits), Vec::new(), [0; 64 << 10]);
+    ///     loop {
+    ///         let used = match reader.piece(&buffer)? {
+    ///             Piece::Header { used, header } => {
+    ///                 // The message that goes out: what announces it, and then its content as it comes.
+    ///                 let mut announced = Vec::new();
+    ///                 header.write(&mut announced)?;
+    ///                 to.write_all(&announced)?;
+    ///                 used
+    ///             }
+    ///             Piece::Content { used, bytes, last } => {
+    ///                 to.write_all(bytes)?;
+    ///                 if last {
+    ///                     return Ok(());
+    ///                 }
+    ///                 used
+    ///             }
+    ///             Piece::More => {
+    ///                 let read = from.read(&mut chunk)?;
+    ///                 if read == 0 {
+    ///                     return Err("the message was cut".into());
+    ///                 }
+    ///                 buffer.extend_from_slice(&chunk[..read]);
+    ///                 continue;
+    ///             }
+    ///         };
+    ///         buffer.drain(..used);
+    ///     }
+    /// }
+    ///
+    /// let mut large = Vec::new();
+    /// Header::new("binary/video", "binary", 10 << 20).write(&mut large)?;
+    /// large.resize(large.len() + (10 << 20), 7);
+    /// let mut copied = Vec::new();
+    /// copy(&large[..], &mut copied)?;
+    /// assert!(copied == large);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error`]: no message follows; the connection is to be closed.
     pub fn piece<'a>(&mut self, buffer: &'a [u8]) -> Result<Piece<'a>, Error> {

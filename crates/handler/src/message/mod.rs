@@ -19,7 +19,8 @@ pub use anywire_codec::framed::{Code, Header, Limits, Reply};
 /// must not wait: while it computes, the other connections of its worker stand still. If it panics, the connection
 /// ends and the server goes on.
 pub trait MessageHandler: Send + Sync + 'static {
-    /// Answers a message. `content` has as many bytes as the header says.
+    /// Answers a message. `content` has as many bytes as the header says, all of them: at most what the listener's limits
+    /// allow, 1 MiB unless they say otherwise. For more there are sessions, and the codec's pieces (docs/framed.md).
     fn on_message(&self, header: &Header<'_>, content: &[u8]) -> Reply;
 }
 
