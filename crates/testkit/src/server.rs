@@ -12,7 +12,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use tokio::net::TcpStream;
 
 /// Bytes of a server's log that a failed test shows.
@@ -144,7 +144,8 @@ pub struct Server {
     supervisor: Child,
     dir: PathBuf,
     binary: PathBuf,
-    urls: Vec<String>,
+    urls: Box<[String]>,
+    printed: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
@@ -184,23 +185,33 @@ impl Server {
             supervisor,
             dir,
             binary: config.binary,
-            urls: Vec::new(),
+            urls: Box::default(),
+            printed: Arc::default(),
         };
         let (send, lines) = mpsc::channel();
+        let printed = server.printed.clone();
         // Ends with the process: it keeps the pipe from filling up.
         std::thread::spawn(move || {
             BufReader::new(stdout)
                 .lines()
                 .map_while(Result::ok)
-                .for_each(|line| drop(send.send(line)));
+                .for_each(|line| {
+                    printed
+                        .lock()
+                        .expect("nobody panics with it")
+                        .push(line.clone());
+                    drop(send.send(line));
+                });
         });
-        while server.urls.len() < config.listeners.len() {
+        let mut urls = Vec::new();
+        while urls.len() < config.listeners.len() {
             match lines.recv_timeout(DEADLINE) {
-                Ok(line) if line.contains("://") => server.urls.push(line.trim().to_owned()),
+                Ok(line) if line.contains("://") => urls.push(line.trim().to_owned()),
                 Ok(_) => {}
                 Err(_) => panic!("the server printed no address\n{}", server.log()),
             }
         }
+        server.urls = urls.into();
         server
     }
 
@@ -245,6 +256,16 @@ impl Server {
     #[must_use]
     pub fn urls(&self) -> &[String] {
         &self.urls
+    }
+
+    /// All that it printed so far.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn printed(&self) -> Vec<String> {
+        let printed = self.printed.lock();
+        printed.expect("nobody panics with it").clone()
     }
 
     /// The start code that stands in the first URL's fragment.
