@@ -4,6 +4,8 @@ use crate::server::Server;
 use crate::wire::{Connection, Wire};
 use anyhow::{Result, bail};
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,8 @@ pub(crate) enum Measure {
     Echo,
     /// Connections that do nothing
     Idle,
+    /// Terminals that do nothing and are polled twice a second
+    Poll,
 }
 
 /// Bytes of a flood.
@@ -31,10 +35,20 @@ const KEYS: usize = 2000;
 const ECHOES: usize = 40_000;
 const DEPTH: usize = 16;
 const IDLE: usize = 2000;
+/// Terminals that are polled, how often each, and how long it is waited in between.
+const POLLED: usize = 500;
+const POLLS: usize = 20;
+const BETWEEN: Duration = Duration::from_millis(500);
 
 impl Measure {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Text, Self::Colours, Self::Key, Self::Echo, Self::Idle];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Text,
+        Self::Colours,
+        Self::Key,
+        Self::Echo,
+        Self::Idle,
+        Self::Poll,
+    ];
 
     pub(crate) fn title(self) -> &'static str {
         match self {
@@ -43,6 +57,7 @@ impl Measure {
             Self::Key => "latency: a key to `cat` on a terminal and back",
             Self::Echo => "echo handler: 64 bytes, 16 on their way",
             Self::Idle => "echo handler: 2,000 idle connections",
+            Self::Poll => "xwterm: 500 idle terminals, polled over HTTP twice a second",
         }
     }
 
@@ -52,15 +67,17 @@ impl Measure {
             Self::Key => &["us p50", "us p99"],
             Self::Echo => &["us CPU/message", "messages/s"],
             Self::Idle => &["KiB each"],
+            Self::Poll => &["us CPU/terminal/s", "us CPU/poll"],
         }
     }
 
     pub(crate) fn wires(self) -> &'static [Wire] {
-        use Wire::{Deflate, Native, Tcp, Telnet, Tty};
+        use Wire::{Deflate, Native, Tcp, Telnet, Tty, Xwterm};
         match self {
-            Self::Text | Self::Colours => &[Tcp, Telnet, Native, Tty, Deflate],
-            Self::Key => &[Tcp, Telnet, Native, Tty],
+            Self::Text | Self::Colours => &[Tcp, Telnet, Native, Tty, Xwterm, Deflate],
+            Self::Key => &[Tcp, Telnet, Native, Tty, Xwterm],
             Self::Echo | Self::Idle => &[Tcp, Native, Tty],
+            Self::Poll => &[Xwterm],
         }
     }
 
@@ -72,11 +89,21 @@ impl Measure {
             Self::Key => key(binary, wire),
             Self::Echo => echo(binary, wire),
             Self::Idle => idle(binary, wire),
+            Self::Poll => poll(binary),
         }
     }
 }
 
 fn serve(binary: &Path, wire: Wire, program: &[&str]) -> Result<Server> {
+    if wire == Wire::Xwterm {
+        // A dialect of a listener is named in a file.
+        let listener = wire.listener();
+        let config = format!(
+            "services: {{load: {{command: {program:?}, ttl: 0}}}}\n\
+             listeners: [{{url: {listener:?}, dialect: xwterm}}]\nauth: {{required: false}}\n"
+        );
+        return Server::start_with(binary, &owned(&["serve"]), Some(&config));
+    }
     let mut arguments = vec![
         "serve",
         "--no-auth",
@@ -223,4 +250,47 @@ fn idle(binary: &Path, wire: Wire) -> Result<Figure> {
         connections.push(connection);
     }
     Ok(vec![(server.anonymous_kib() - before) / IDLE as f64])
+}
+
+/// What a page of xwterm's asks, and what it is answered when there is nothing.
+fn poll(binary: &Path) -> Result<Figure> {
+    let server = serve(binary, Wire::Xwterm, &["cat"])?;
+    let mut pages = Vec::new();
+    for number in 0..POLLED {
+        let stream = TcpStream::connect(server.address)?;
+        stream.set_nodelay(true)?;
+        pages.push((stream, number));
+    }
+    let round = |pages: &mut [(TcpStream, usize)]| -> Result<()> {
+        for (stream, number) in pages {
+            let request = format!(
+                "GET /?console&session=load{number} HTTP/1.1\r\nHost: {}\r\nAccept: */*\r\n\
+                 Cookie: session_id=load{number}\r\n\r\n",
+                server.address
+            );
+            stream.write_all(request.as_bytes())?;
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"{\"text\": \"\"}") {
+                let mut piece = [0; 1024];
+                let n = stream.read(&mut piece)?;
+                if n == 0 {
+                    bail!("no answer: {}", String::from_utf8_lossy(&answer));
+                }
+                answer.extend_from_slice(&piece[..n]);
+            }
+        }
+        Ok(())
+    };
+    // The first starts the programs.
+    round(&mut pages)?;
+    let (cpu, start) = (server.seconds(), Instant::now());
+    for number in 1..=POLLS as u32 {
+        round(&mut pages)?;
+        std::thread::sleep((BETWEEN * number).saturating_sub(start.elapsed()));
+    }
+    let (cpu, seconds) = (server.seconds() - cpu, start.elapsed().as_secs_f64());
+    Ok(vec![
+        cpu * 1e6 / POLLED as f64 / seconds,
+        cpu * 1e6 / (POLLED * POLLS) as f64,
+    ])
 }

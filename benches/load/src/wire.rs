@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use anywire_codec::dialect::native::{self, Hello};
 use anywire_codec::dialect::tty;
+use anywire_codec::dialect::xwterm::{Unit, print_text};
 use anywire_codec::websocket::{Message, Next, Opcode, Reader, Side, write_masked};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -21,6 +22,8 @@ pub(crate) enum Wire {
     Deflate,
     /// A WebSocket of ttyd's dialect.
     Tty,
+    /// A WebSocket of xwterm's dialect.
+    Xwterm,
 }
 
 impl Wire {
@@ -31,6 +34,7 @@ impl Wire {
             Self::Native => "native",
             Self::Deflate => "deflate",
             Self::Tty => "tty",
+            Self::Xwterm => "xwterm",
         }
     }
 
@@ -40,7 +44,7 @@ impl Wire {
             Self::Tcp => "tcp://127.0.0.1:0",
             Self::Telnet => "telnet://127.0.0.1:0",
             Self::Deflate => "http://127.0.0.1:0?compression=always",
-            Self::Native | Self::Tty => "http://127.0.0.1:0",
+            Self::Native | Self::Tty | Self::Xwterm => "http://127.0.0.1:0",
         }
     }
 }
@@ -89,6 +93,10 @@ impl Connection {
                 let hello = br#"{"AuthToken":"","columns":80,"rows":24}"#;
                 connection.frame(Opcode::Binary, hello)?;
             }
+            Wire::Xwterm => {
+                connection.upgrade(address, "")?;
+                connection.frame(Opcode::Text, br#"{"size":"24x80"}"#)?;
+            }
         }
         Ok(connection)
     }
@@ -99,10 +107,14 @@ impl Connection {
         } else {
             ""
         };
+        let protocol = match protocol {
+            "" => String::new(),
+            protocol => format!("Sec-WebSocket-Protocol: {protocol}\r\n"),
+        };
         let request = format!(
             "GET /ws HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             Sec-WebSocket-Protocol: {protocol}\r\n{extensions}\r\n"
+             {protocol}{extensions}\r\n"
         );
         self.stream.write_all(request.as_bytes())?;
         let mut head = Vec::new();
@@ -132,6 +144,11 @@ impl Connection {
                 self.frame(Opcode::Binary, &message)?;
             }
             Wire::Tty => self.frame(Opcode::Binary, &[b"0", bytes].concat())?,
+            Wire::Xwterm => {
+                let mut message = Vec::with_capacity(bytes.len() + 16);
+                print_text(&String::from_utf8_lossy(bytes), &mut message);
+                self.frame(Opcode::Text, &message)?;
+            }
         }
         self.sent += bytes.len() as u64;
         Ok(())
@@ -149,7 +166,7 @@ impl Connection {
             Wire::Tcp => show(&self.scratch[..n]),
             // Good enough for text: what is left of negotiations does no harm to a count.
             Wire::Telnet => self.scratch[..n].split(|byte| *byte == 255).for_each(show),
-            Wire::Native | Wire::Deflate | Wire::Tty => {
+            Wire::Native | Wire::Deflate | Wire::Tty | Wire::Xwterm => {
                 self.buffer.extend_from_slice(&self.scratch[..n]);
                 let mut at = 0;
                 while let Next::Frame { used, message } =
@@ -158,6 +175,9 @@ impl Connection {
                     at += used;
                     match (self.wire, message) {
                         (Wire::Tty, Some(Message::Binary([b'0', output @ ..]))) => show(output),
+                        (Wire::Xwterm, Some(Message::Text(text))) => {
+                            show(&Unit::decode(text.as_bytes()).text);
+                        }
                         (Wire::Tty, _) => {}
                         (_, Some(Message::Binary([1, rest @ ..]))) => {
                             show(&rest[8.min(rest.len())..]);
