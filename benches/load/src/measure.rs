@@ -4,6 +4,8 @@ use crate::server::Server;
 use crate::wire::{Connection, Wire};
 use anyhow::{Result, bail};
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,8 @@ pub(crate) enum Measure {
     Reply,
     /// Connections that do nothing
     Idle,
+    /// Terminals that do nothing and are polled twice a second
+    Poll,
 }
 
 /// Bytes of a flood.
@@ -34,15 +38,20 @@ const ECHOES: usize = 40_000;
 const DEPTH: usize = 16;
 /// Idle connections that pay for what all share.
 const FIRST: usize = 100;
+/// Terminals that are polled, how often each, and how long it is waited in between.
+const POLLED: usize = 500;
+const POLLS: usize = 20;
+const BETWEEN: Duration = Duration::from_millis(500);
 
 impl Measure {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Text,
         Self::Colours,
         Self::Key,
         Self::Echo,
         Self::Reply,
         Self::Idle,
+        Self::Poll,
     ];
 
     pub(crate) fn title(self) -> &'static str {
@@ -53,6 +62,7 @@ impl Measure {
             Self::Echo => "echo handler: 64 bytes, 16 on their way",
             Self::Reply => "echo handler: 64 bytes, one at a time",
             Self::Idle => "echo handler: idle connections",
+            Self::Poll => "xwterm: 500 idle terminals, polled over HTTP twice a second",
         }
     }
 
@@ -62,15 +72,17 @@ impl Measure {
             Self::Key => &["us p50", "us p99"],
             Self::Echo | Self::Reply => &["us CPU/message", "messages/s"],
             Self::Idle => &["KiB each"],
+            Self::Poll => &["us CPU/terminal/s", "us CPU/poll"],
         }
     }
 
     pub(crate) fn wires(self) -> &'static [Wire] {
-        use Wire::{Deflate, Framed, Native, Tcp, Telnet, Tty};
+        use Wire::{Deflate, Framed, Native, Tcp, Telnet, Tty, Xwterm};
         match self {
-            Self::Text | Self::Colours => &[Tcp, Telnet, Native, Tty, Deflate],
-            Self::Key => &[Tcp, Telnet, Native, Tty],
+            Self::Text | Self::Colours => &[Tcp, Telnet, Native, Tty, Xwterm, Deflate],
+            Self::Key => &[Tcp, Telnet, Native, Tty, Xwterm],
             Self::Echo | Self::Reply | Self::Idle => &[Tcp, Native, Tty, Framed],
+            Self::Poll => &[Xwterm],
         }
     }
 
@@ -83,11 +95,21 @@ impl Measure {
             Self::Echo => echo(binary, wire, DEPTH),
             Self::Reply => echo(binary, wire, 1),
             Self::Idle => idle(binary, wire, idle_ones),
+            Self::Poll => poll(binary),
         }
     }
 }
 
 fn serve(binary: &Path, wire: Wire, program: &[&str]) -> Result<Server> {
+    if wire == Wire::Xwterm {
+        // A dialect of a listener is named in a file.
+        let listener = wire.listener();
+        let config = format!(
+            "services: {{load: {{command: {program:?}, ttl: 0}}}}\n\
+             listeners: [{{url: {listener:?}, dialect: xwterm}}]\nauth: {{required: false}}\n"
+        );
+        return Server::start_with(binary, &owned(&["serve"]), Some(&config));
+    }
     let mut arguments = vec![
         "serve",
         "--no-auth",
@@ -230,5 +252,48 @@ fn idle(binary: &Path, wire: Wire, count: usize) -> Result<Figure> {
     }
     Ok(vec![
         (server.anonymous_kib() - before) / (count - FIRST) as f64,
+    ])
+}
+
+/// What a page of xwterm's asks, and what it is answered when there is nothing.
+fn poll(binary: &Path) -> Result<Figure> {
+    let server = serve(binary, Wire::Xwterm, &["cat"])?;
+    let mut pages = Vec::new();
+    for number in 0..POLLED {
+        let stream = TcpStream::connect(server.address)?;
+        stream.set_nodelay(true)?;
+        pages.push((stream, number));
+    }
+    let round = |pages: &mut [(TcpStream, usize)]| -> Result<()> {
+        for (stream, number) in pages {
+            let request = format!(
+                "GET /?console&session=load{number} HTTP/1.1\r\nHost: {}\r\nAccept: */*\r\n\
+                 Cookie: session_id=load{number}\r\n\r\n",
+                server.address
+            );
+            stream.write_all(request.as_bytes())?;
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"{\"text\": \"\"}") {
+                let mut piece = [0; 1024];
+                let n = stream.read(&mut piece)?;
+                if n == 0 {
+                    bail!("no answer: {}", String::from_utf8_lossy(&answer));
+                }
+                answer.extend_from_slice(&piece[..n]);
+            }
+        }
+        Ok(())
+    };
+    // The first starts the programs.
+    round(&mut pages)?;
+    let (cpu, start) = (server.seconds(), Instant::now());
+    for number in 1..=POLLS as u32 {
+        round(&mut pages)?;
+        std::thread::sleep((BETWEEN * number).saturating_sub(start.elapsed()));
+    }
+    let (cpu, seconds) = (server.seconds() - cpu, start.elapsed().as_secs_f64());
+    Ok(vec![
+        cpu * 1e6 / POLLED as f64 / seconds,
+        cpu * 1e6 / (POLLED * POLLS) as f64,
     ])
 }

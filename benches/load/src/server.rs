@@ -17,11 +17,26 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it with these arguments and waits for its listener's line.
     pub(crate) fn start(binary: &Path, arguments: &[String]) -> Result<Self> {
+        Self::start_with(binary, arguments, None)
+    }
+
+    /// The same with a configuration file.
+    pub(crate) fn start_with(
+        binary: &Path,
+        arguments: &[String],
+        config: Option<&str>,
+    ) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("anywire-load-{}", std::process::id()));
         std::fs::create_dir_all(&folder).context("making a folder")?;
         rustix::fs::chmod(&folder, rustix::fs::Mode::RWXU).context("making a folder")?;
-        let mut process = Command::new(binary)
-            .args(arguments)
+        let mut command = Command::new(binary);
+        command.args(arguments);
+        if let Some(config) = config {
+            let file = folder.join("load.yaml");
+            std::fs::write(&file, config).context("writing a configuration")?;
+            command.arg("-c").arg(file);
+        }
+        let mut process = command
             .env("ANYWIRE_RUNTIME_DIR", &folder)
             .env("ANYWIRE_GRACE", "0.2")
             .env("ANYWIRE_LOG", "error")
@@ -30,13 +45,13 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("starting {}", binary.display()))?;
-        let mut line = String::new();
         let stdout = process.stdout.take().context("reading its listener")?;
-        BufReader::new(stdout).read_line(&mut line)?;
-        let address = line
-            .trim()
-            .split_once("://")
-            .and_then(|(_, rest)| rest.split(['/', '#']).next()?.parse().ok());
+        let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        let address = |line: String| {
+            let (_, rest) = line.trim().split_once("://")?;
+            rest.split(['/', '#']).next()?.parse().ok()
+        };
+        let address = { lines }.find_map(address);
         let Some(address) = address else {
             let _ = process.kill();
             bail!("{} {arguments:?} printed no listener", binary.display());

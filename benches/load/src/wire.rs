@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use anywire_codec::dialect::native::{self, Hello};
 use anywire_codec::dialect::tty;
+use anywire_codec::dialect::xwterm::{Unit, print_text};
 use anywire_codec::framed;
 use anywire_codec::websocket::{Message, Next, Opcode, Reader, Side, write_masked};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -24,6 +25,8 @@ pub(crate) enum Wire {
     Tty,
     /// Length-prefixed messages on a connection that goes on.
     Framed,
+    /// A WebSocket of xwterm's dialect.
+    Xwterm,
 }
 
 impl Wire {
@@ -35,6 +38,7 @@ impl Wire {
             Self::Deflate => "deflate",
             Self::Tty => "tty",
             Self::Framed => "framed",
+            Self::Xwterm => "xwterm",
         }
     }
 
@@ -45,7 +49,7 @@ impl Wire {
             Self::Telnet => "telnet://127.0.0.1:0",
             Self::Framed => "framed://127.0.0.1:0",
             Self::Deflate => "http://127.0.0.1:0?compression=always",
-            Self::Native | Self::Tty => "http://127.0.0.1:0",
+            Self::Native | Self::Tty | Self::Xwterm => "http://127.0.0.1:0",
         }
     }
 }
@@ -96,6 +100,10 @@ impl Connection {
                 let hello = br#"{"AuthToken":"","columns":80,"rows":24}"#;
                 connection.frame(Opcode::Binary, hello)?;
             }
+            Wire::Xwterm => {
+                connection.upgrade(address, "")?;
+                connection.frame(Opcode::Text, br#"{"size":"24x80"}"#)?;
+            }
         }
         Ok(connection)
     }
@@ -106,10 +114,14 @@ impl Connection {
         } else {
             ""
         };
+        let protocol = match protocol {
+            "" => String::new(),
+            protocol => format!("Sec-WebSocket-Protocol: {protocol}\r\n"),
+        };
         let request = format!(
             "GET /ws HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             Sec-WebSocket-Protocol: {protocol}\r\n{extensions}\r\n"
+             {protocol}{extensions}\r\n"
         );
         self.stream.write_all(request.as_bytes())?;
         let mut head = Vec::new();
@@ -145,6 +157,11 @@ impl Connection {
                 reply.write(true, None, &mut message)?;
                 self.stream.write_all(&message)?;
             }
+            Wire::Xwterm => {
+                let mut message = Vec::with_capacity(bytes.len() + 16);
+                print_text(&String::from_utf8_lossy(bytes), &mut message);
+                self.frame(Opcode::Text, &message)?;
+            }
         }
         self.sent += bytes.len() as u64;
         Ok(())
@@ -173,7 +190,7 @@ impl Connection {
                 }
                 self.buffer.drain(..at);
             }
-            Wire::Native | Wire::Deflate | Wire::Tty => {
+            Wire::Native | Wire::Deflate | Wire::Tty | Wire::Xwterm => {
                 self.buffer.extend_from_slice(&self.scratch[..n]);
                 let mut at = 0;
                 while let Next::Frame { used, message } =
@@ -182,6 +199,9 @@ impl Connection {
                     at += used;
                     match (self.wire, message) {
                         (Wire::Tty, Some(Message::Binary([b'0', output @ ..]))) => show(output),
+                        (Wire::Xwterm, Some(Message::Text(text))) => {
+                            show(&Unit::decode(text.as_bytes()).text);
+                        }
                         (Wire::Tty, _) => {}
                         (_, Some(Message::Binary([1, rest @ ..]))) => {
                             show(&rest[8.min(rest.len())..]);

@@ -34,6 +34,12 @@ impl Decoder {
         }
     }
 
+    /// Bytes that are held back.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.len
+    }
+
     /// Nothing more comes: what was held back is no character.
     pub fn finish(&mut self, out: &mut String) {
         if std::mem::take(&mut self.len) > 0 {
@@ -60,7 +66,9 @@ mod tests {
         for piece in pieces {
             decoder.feed(piece, &mut text);
         }
+        assert!(decoder.held() <= HELD_MAX);
         decoder.finish(&mut text);
+        assert_eq!(decoder.held(), 0);
         text.strip_prefix("before").unwrap().to_owned()
     }
 

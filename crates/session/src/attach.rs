@@ -245,6 +245,15 @@ impl Attachment {
         self.session.0.log()
     }
 
+    /// Its window.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        Window {
+            session: self.session.clone(),
+            key: self.key,
+        }
+    }
+
     /// Waits until [`Attachment::next`] has something. Cancel-safe.
     pub async fn ready(&mut self) {
         if self.is_drawing() {
@@ -432,6 +441,27 @@ impl Attachment {
     pub fn input_taken(&self) -> u64 {
         self.client
             .map_or(0, |client| self.session.0.input_taken(client))
+    }
+}
+
+/// An attachment's window, for whoever does not hold the attachment.
+#[derive(Clone, Debug)]
+pub struct Window {
+    session: Session,
+    key: u64,
+}
+
+impl Window {
+    /// It has this size now: the same as the attachment's [`Intent::Resize`].
+    ///
+    /// # Errors
+    /// [`Refused`]: the attachment is gone, or the size is not its affair.
+    pub fn resize(&self, size: Size) -> Result<(), Refused> {
+        // A size is no input: nothing is filtered.
+        let mut filter = ReplyFilter::new();
+        let intent = Intent::Resize(size);
+        let inner = &self.session.0;
+        inner.apply(self.key, None, &mut filter, intent).map(drop)
     }
 }
 

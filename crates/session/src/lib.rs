@@ -20,7 +20,9 @@ mod title;
 mod unattended;
 pub mod visit;
 
-pub use attach::{Applied, Attach, AttachError, Attachment, Lag, Output, Refused, Start, Welcome};
+pub use attach::{
+    Applied, Attach, AttachError, Attachment, Lag, Output, Refused, Start, Welcome, Window,
+};
 pub use counters::Counters;
 pub use policy::{Policy, SizePolicy};
 pub use registry::{Create, CreateError, Registry, RenameError, Service, Settings};

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use tokio::net::TcpStream;
 
 /// Bytes of a server's log that a failed test shows.
@@ -159,6 +159,8 @@ struct Told {
     urls: Vec<String>,
     /// What comes beside addresses.
     lines: Mutex<mpsc::Receiver<String>>,
+    /// All lines.
+    printed: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
@@ -202,14 +204,22 @@ impl Server {
             told: Box::new(Told {
                 urls: Vec::new(),
                 lines: Mutex::new(lines),
+                printed: Arc::default(),
             }),
         };
+        let printed = server.told.printed.clone();
         // Ends with the process: it keeps the pipe from filling up.
         std::thread::spawn(move || {
             BufReader::new(stdout)
                 .lines()
                 .map_while(Result::ok)
-                .for_each(|line| drop(send.send(line)));
+                .for_each(|line| {
+                    printed
+                        .lock()
+                        .expect("nobody panics with it")
+                        .push(line.clone());
+                    drop(send.send(line));
+                });
         });
         while server.told.urls.len() < config.listeners.len() {
             match server.line() {
@@ -285,6 +295,16 @@ impl Server {
     #[must_use]
     pub fn urls(&self) -> &[String] {
         &self.told.urls
+    }
+
+    /// All that it printed so far.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn printed(&self) -> Vec<String> {
+        let printed = self.told.printed.lock();
+        printed.expect("nobody panics with it").clone()
     }
 
     /// The start code that stands in the first URL's fragment.

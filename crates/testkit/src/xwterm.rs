@@ -296,6 +296,20 @@ impl Socket {
         }
     }
 
+    /// Reads until the connection is gone, without a word or with one.
+    ///
+    /// # Panics
+    /// When it is not in time.
+    pub async fn gone(&mut self) {
+        loop {
+            let message = timeout(DEADLINE, self.ws.next()).await;
+            match message.expect("the connection ends") {
+                Err(_) | Ok(None | Some(Message::Close(..))) => return,
+                Ok(_) => {}
+            }
+        }
+    }
+
     /// Reads until the server closes; the code.
     pub async fn end(&mut self) -> u16 {
         loop {

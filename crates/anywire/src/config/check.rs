@@ -278,7 +278,8 @@ fn check_dialect(listener: &Listener) -> Vec<(&'static str, String)> {
             wrong.push((key, what));
         }
     }
-    if listener.docroot.is_some() && listener.docroot == listener.upload_dir {
+    let folders = listener.docroot.as_ref().zip(listener.upload_dir.as_ref());
+    if folders.is_some_and(|(docroot, uploads)| docroot.starts_with(uploads)) {
         let what = "uploads need a folder of their own: they must not act as pages of the docroot";
         wrong.push(("upload_dir", what.into()));
     }

@@ -1,13 +1,13 @@
 //! The WebSocket dialect of xwterm's sample server.
 
-use super::raw::RESET;
 use super::{Dialect, Event, Fault, Frames, Inbound, Open, Request};
 use crate::http::xwterm::{Entry, Hub};
 use crate::limits;
 use crate::metrics::Wire;
-use anywire_codec::dialect::xwterm::{Unit, print_text};
+use anywire_codec::dialect::xwterm::{RESET, Unit, print_text};
 use anywire_codec::text::Decoder;
 use anywire_model::Size;
+use anywire_session::Window;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ pub(crate) struct Xwterm {
     hub: Arc<Hub>,
     opened: bool,
     size: Option<Size>,
-    entry: Option<Arc<Entry>>,
+    /// The session under its id, and the client's window.
+    entry: Option<(Arc<Entry>, Window)>,
     decoder: Decoder,
 }
 
@@ -79,7 +80,7 @@ impl Dialect for Xwterm {
             })));
         }
         let size = match (&self.entry, size) {
-            (Some(entry), Some(size)) => self.hub.resize(entry, size),
+            (Some((entry, window)), Some(size)) => self.hub.resize(entry, window, size),
             (_, size) => size,
         };
         Ok(Request::Typed { size, input })
@@ -101,7 +102,8 @@ impl Dialect for Xwterm {
     fn event(&mut self, event: Event<'_>, out: &mut Frames<'_>) {
         match event {
             Event::Welcome(attachment) => {
-                self.entry = Some(self.hub.connected(attachment.session(), self.size));
+                let entry = self.hub.connected(attachment.session(), self.size);
+                self.entry = Some((entry, attachment.window()));
             }
             Event::Keyframe { dump, .. } => {
                 self.decoder = Decoder::default();

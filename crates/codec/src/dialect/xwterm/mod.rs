@@ -19,6 +19,9 @@ use std::fmt;
 
 /// The longest unit, in bytes, that is looked at as JSON; what is longer is keys.
 pub const MAX_JSON: usize = 1024 * 1024;
+/// Empties a client's terminal so that a screen can be drawn on it, whatever sequence it is in the middle of: its parser
+/// leaves a title only at a CAN, and does not redraw what it resets.
+pub const RESET: &[u8] = b"\x18\x1bc\x1b[H\x1b[2J";
 /// The longest id of a client's own, in bytes.
 pub const MAX_ID: usize = 128;
 

@@ -85,7 +85,7 @@ impl Visit<'_> {
             return said(StatusCode::BAD_REQUEST, "Bad request");
         }
         let cookie = cookie(request.headers());
-        let entry = self.hub.bind(query.session.as_deref(), cookie);
+        let entry = self.hub.bind(query.session.as_deref(), cookie.as_deref());
         let mut response = self.dispatch(&entry, &path, query, request).await;
         let cookie = format!("session_id={}; Path=/", cookie_value(&entry.id));
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {

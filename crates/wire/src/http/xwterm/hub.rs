@@ -1,14 +1,14 @@
 //! The sessions of a service under the ids of its clients. An id is an alias in here and opens nothing elsewhere.
 
-use super::clock;
+use super::clock::{self, Zone};
 use super::entry::{Entry, Note, RESIZE};
-use super::viewer::{Viewer, resize};
+use super::viewer::Viewer;
 use crate::admit::Principal;
 use crate::metrics::Wire;
 use crate::{Context, Listener};
 use anywire_codec::dialect::xwterm::random_id;
 use anywire_model::{Intent, Size};
-use anywire_session::{Attach, AttachError, Create, CreateError, Registry, Session, Start};
+use anywire_session::{Attach, AttachError, Create, CreateError, Registry, Session, Start, Window};
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -86,6 +86,10 @@ impl Hub {
                 continue;
             };
             let entry = Entry::new(kept.id, table.next, kept.created, kept.persistent);
+            if !entry.persistent {
+                // Its time is the idle time, not that of a service's session without a client.
+                session.touch();
+            }
             {
                 let mut state = entry.state.lock();
                 state.size = Some(info.size);
@@ -137,20 +141,25 @@ impl Hub {
     }
 
     /// The session that a request is about: of its address, of its cookie, or a new one.
-    pub(super) fn bind(&self, hint: Option<&str>, cookie: Option<String>) -> Arc<Entry> {
-        let entry = match (hint, cookie) {
-            (Some(id), _) if !id.is_empty() => self.get_or_make(id),
-            (Some(_), Some(cookie)) => self.get_or_make(&cookie),
-            (_, Some(cookie)) => self
-                .find(&cookie)
-                .unwrap_or_else(|| self.get_or_make(&fresh_id())),
-            _ => self.get_or_make(&fresh_id()),
-        };
-        let mut state = entry.state.lock();
-        state.visited = Instant::now();
-        state.visits += 1;
-        drop(state);
-        entry
+    pub(super) fn bind(&self, hint: Option<&str>, cookie: Option<&str>) -> Arc<Entry> {
+        loop {
+            let entry = match (hint, cookie) {
+                (Some(id), _) if !id.is_empty() => self.get_or_make(id),
+                (Some(_), Some(cookie)) => self.get_or_make(cookie),
+                (_, Some(cookie)) => self
+                    .find(cookie)
+                    .unwrap_or_else(|| self.get_or_make(&fresh_id())),
+                _ => self.get_or_make(&fresh_id()),
+            };
+            let mut state = entry.state.lock();
+            if !state.gone {
+                state.visited = Instant::now();
+                state.visits += 1;
+                drop(state);
+                return entry;
+            }
+            // Forgotten between these two lines.
+        }
     }
 
     fn find(&self, id: &str) -> Option<Arc<Entry>> {
@@ -185,6 +194,7 @@ impl Hub {
 
     /// Forgets this entry; a later one of the same id stays.
     fn forget(&self, entry: &Arc<Entry>) {
+        entry.state.lock().gone = true;
         let mut table = self.table.lock();
         let known = table.entries.get(&entry.id);
         if known.is_some_and(|known| Arc::ptr_eq(known, entry)) {
@@ -204,9 +214,9 @@ impl Hub {
     }
 
     /// Somebody's window has another size. Returns it if it is to be applied now; it is applied later otherwise.
-    pub(crate) fn resize(&self, entry: &Entry, size: Size) -> Option<Size> {
-        tracing::info!(sid = ?entry.id, %size, "a size is asked for");
-        let now = entry.want(size);
+    pub(crate) fn resize(&self, entry: &Entry, window: &Window, size: Size) -> Option<Size> {
+        tracing::debug!(sid = ?entry.id, %size, "a size is asked for");
+        let now = entry.want(size, window);
         if now.is_none() {
             self.resized.notify_one();
         }
@@ -215,8 +225,9 @@ impl Hub {
 
     /// The list.
     pub(super) fn list(&self, asker: &Arc<Entry>) -> Vec<Row> {
-        let entries = self.entries().into_iter();
-        entries.filter_map(|entry| row(&entry, asker)).collect()
+        let (entries, zone) = (self.entries().into_iter(), Zone::here());
+        let rows = entries.filter_map(|entry| row(&entry, asker, &zone));
+        rows.collect()
     }
 
     /// Ends a session, if there is one of that id and this role may do it.
@@ -225,7 +236,12 @@ impl Hub {
         let Some(entry) = entry else {
             return;
         };
-        let session = entry.state.lock().session.clone();
+        let session = {
+            let mut state = entry.state.lock();
+            // Whoever is just about to start its shell finds out.
+            state.gone |= state.session.is_none();
+            state.session.clone()
+        };
         if let Some(session) = session {
             let role = principal.role_at(listener);
             if let Err(error) = session.act(role, &principal.name, Intent::Kill) {
@@ -239,36 +255,56 @@ impl Hub {
     /// Ends what nobody uses.
     fn expire(&self) {
         for entry in self.entries() {
-            let mut state = entry.state.lock();
-            let idle = state.visited.elapsed() >= self.options.idle && !state.starting;
-            let viewer = state.viewer.take_if(|_| idle);
-            let session = state.session.clone();
-            drop(state);
+            let viewer = {
+                let mut state = entry.state.lock();
+                let idle = state.is_idle(self.options.idle);
+                state.viewer.take_if(|_| idle)
+            };
             drop(viewer);
-            match session {
-                Some(session) if session.has_ended() => {
-                    if idle || entry.is_over() {
-                        tracing::info!(sid = ?entry.id, "its shell has ended");
-                        self.forget(&entry);
-                    }
-                }
-                // Its WebSocket, or its service's time without one, decides.
-                Some(_) if entry.persistent || !idle => {}
-                Some(session) if session.is_attached() => {}
-                None if !idle => {}
-                session => {
-                    tracing::info!(sid = ?entry.id, "nobody uses it any more");
-                    self.forget(&entry);
-                    if let Some(session) = session {
-                        session.kill("the idle timer");
-                    }
+            if let Some(session) = self.overdue(&entry) {
+                self.forget(&entry);
+                if let Some(session) = session {
+                    session.kill("the idle timer");
                 }
             }
         }
     }
 
+    /// Whether this entry is to be forgotten, and what is to be ended then. Who asks for it from now on gets another one.
+    fn overdue(&self, entry: &Entry) -> Option<Option<Session>> {
+        let over = entry.is_over();
+        let mut state = entry.state.lock();
+        let idle = state.is_idle(self.options.idle);
+        let ends = match &state.session {
+            Some(session) if session.has_ended() => {
+                if !over && !idle {
+                    return None;
+                }
+                tracing::info!(sid = ?entry.id, "its shell has ended");
+                None
+            }
+            // Its WebSocket, or its service's time without one, decides.
+            Some(_) if entry.persistent => return None,
+            Some(session) if !idle => {
+                if state.viewer.is_none() {
+                    // It was polled, and will be: a page that was not heard of since a crash has its time, too.
+                    session.touch();
+                }
+                return None;
+            }
+            Some(session) if session.is_attached() => return None,
+            None if !idle => return None,
+            session => {
+                tracing::info!(sid = ?entry.id, "nobody uses it any more");
+                session.clone()
+            }
+        };
+        state.gone = true;
+        Some(ends)
+    }
+
     /// Whoever polls or types, with a shell that is started for him if need be. `None` while another request starts it
-    /// and this one does not `wait`.
+    /// and this one does not `wait`, and when the session is killed meanwhile.
     pub(super) async fn open(
         &self,
         entry: &Arc<Entry>,
@@ -298,7 +334,7 @@ impl Hub {
                 let turn = Turn(entry);
                 let viewer = self.start(entry, context, principal, size).await?;
                 drop(turn);
-                return Ok(Some(viewer));
+                return Ok(viewer);
             }
             if !wait {
                 return Ok(None);
@@ -307,13 +343,14 @@ impl Hub {
         }
     }
 
-    fn apply(&self, entry: &Entry, viewer: &Viewer, size: Option<Size>) {
-        let Some(size) = size.and_then(|size| self.resize(entry, size)) else {
+    /// Gives a poller's terminal its size, now or in a moment.
+    pub(super) fn apply(&self, entry: &Entry, viewer: &Viewer, size: Option<Size>) {
+        let Some(size) = size else {
             return;
         };
-        let session = entry.state.lock().session.clone();
-        if let Some(session) = session {
-            resize(&session, Some(viewer), size);
+        let window = viewer.window();
+        if let Some(size) = self.resize(entry, &window, size) {
+            entry.apply(size, &window);
         }
     }
 
@@ -323,7 +360,7 @@ impl Hub {
         context: &Context,
         principal: &Principal,
         size: Option<Size>,
-    ) -> Result<Arc<Viewer>, OpenError> {
+    ) -> Result<Option<Arc<Viewer>>, OpenError> {
         let known = entry.state.lock().session.clone();
         let (session, start) = match known {
             Some(session) => {
@@ -355,6 +392,11 @@ impl Hub {
         let viewer = Arc::new(Viewer::new(attachment, meter));
         entry.keep(&session, Some(read));
         let mut state = entry.state.lock();
+        if state.gone {
+            drop(state);
+            session.kill("who ended it before it had begun");
+            return Ok(None);
+        }
         // Whoever came meanwhile may have named another one.
         let later = state
             .size
@@ -364,7 +406,7 @@ impl Hub {
         state.viewer = Some(viewer.clone());
         drop(state);
         self.apply(entry, &viewer, later);
-        Ok(viewer)
+        Ok(Some(viewer))
     }
 }
 
@@ -392,14 +434,16 @@ impl Table {
         let mut idle: Vec<_> = self.entries.values().filter_map(idle).collect();
         if idle.len() >= IDLE_MAX {
             idle.sort_unstable();
-            self.entries.remove(&idle[0].2);
+            if let Some(entry) = self.entries.remove(&idle[0].2) {
+                entry.state.lock().gone = true;
+            }
         }
     }
 }
 
 /// What is shown: whatever has a shell, whoever asks, and whoever came twice. Somebody who keeps no cookies would fill
 /// the list.
-fn row(entry: &Arc<Entry>, asker: &Arc<Entry>) -> Option<Row> {
+fn row(entry: &Arc<Entry>, asker: &Arc<Entry>, zone: &Zone) -> Option<Row> {
     let state = entry.state.lock();
     let sz = match &state.session {
         Some(session) if session.has_ended() => return None,
@@ -413,7 +457,7 @@ fn row(entry: &Arc<Entry>, asker: &Arc<Entry>) -> Option<Row> {
         sid: entry.id.clone(),
         ty: entry.persistent,
         sz,
-        dt: clock::local(entry.created),
+        dt: zone.local(entry.created),
         tm: state.visited.elapsed().as_secs(),
     })
 }

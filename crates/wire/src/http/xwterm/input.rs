@@ -3,7 +3,7 @@
 use super::Hub;
 use super::answer::said;
 use super::entry::Entry;
-use super::viewer::{Viewer, resize};
+use super::viewer::Viewer;
 use crate::limits;
 use anywire_codec::dialect::xwterm::{MAX_JSON, Unit, looks_like_object};
 use anywire_session::Refused;
@@ -53,12 +53,7 @@ pub(super) async fn post(
         return said(StatusCode::BAD_REQUEST, "Bad request");
     };
     let Unit { size, text } = Unit::decode(&unit);
-    if let Some(size) = size.and_then(|size| hub.resize(entry, size)) {
-        let session = entry.state.lock().session.clone();
-        if let Some(session) = session {
-            resize(&session, Some(viewer), size);
-        }
-    }
+    hub.apply(entry, viewer, size);
     give(viewer, entry, &text).await;
     said(StatusCode::OK, "")
 }
@@ -96,11 +91,13 @@ async fn give(viewer: &Viewer, entry: &Entry, mut text: &[u8]) -> bool {
     while !text.is_empty() {
         match viewer.input(text) {
             Ok(0) => {
-                let session = entry.state.lock().session.clone();
-                let Some(session) = session else {
+                let Some(session) = entry.living() else {
                     return false;
                 };
-                if timeout_at(deadline, session.input_ready()).await.is_err() {
+                // A terminal that is full says nothing when its program ends.
+                let look = deadline.min(Instant::now() + limits::BLOCKED_TICK);
+                let ready = timeout_at(look, session.input_ready()).await;
+                if ready.is_err() && look == deadline {
                     let lost = text.len();
                     tracing::warn!(sid = ?entry.id, lost, "the program reads nothing: input is dropped");
                     return false;

@@ -7,15 +7,18 @@ use axum::body::{Body, Bytes};
 use axum::response::Response;
 use data_encoding::HEXLOWER;
 use http::StatusCode;
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat, unlinkat};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 use tokio::task::spawn_blocking;
 
 /// The log says how far a large upload is at each of these.
 const PROGRESS: u64 = 64 * 1024 * 1024;
+/// What others may do with an upload, as far as the operator's umask lets them.
+const MODE: Mode = Mode::from_raw_mode(0o644);
 
 /// `PUT /name`
 pub(super) async fn put(folder: Option<&Path>, path: &str, body: Body) -> Response {
@@ -63,13 +66,13 @@ async fn blocking<T: Send + 'static>(
     spawn_blocking(what).await.map_err(io::Error::other)?
 }
 
-/// A file that is not whole yet, under a name of its own; it is gone when this is dropped.
+/// A file that is not whole yet. It has no name, so that nothing of it is left however this ends, or, where files cannot
+/// be without, one of its own until this is dropped.
 struct Part {
     folder: OwnedFd,
     file: File,
-    own: String,
+    own: Option<String>,
     name: String,
-    finished: bool,
 }
 
 impl Part {
@@ -82,17 +85,21 @@ impl Part {
             }
             None => (root, name),
         };
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
-        let own = format!(".anywire-upload-{}", HEXLOWER.encode(&random));
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&folder, &own, flags, Mode::from_raw_mode(0o644))?;
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let (file, own) = match openat(&folder, ".", flags | OFlags::TMPFILE, MODE) {
+            Ok(file) => (file, None),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+                let own = fresh_name()?;
+                let flags = flags | OFlags::CREATE | OFlags::EXCL;
+                (openat(&folder, &own, flags, MODE)?, Some(own))
+            }
+            Err(error) => return Err(error.into()),
+        };
         Ok(Self {
             folder,
             file: file.into(),
             own,
             name: name.to_owned(),
-            finished: false,
         })
     }
 
@@ -102,16 +109,41 @@ impl Part {
     }
 
     fn finish(mut self) -> io::Result<()> {
-        rustix::fs::renameat(&self.folder, &self.own, &self.folder, &self.name)?;
-        self.finished = true;
+        if self.own.is_none() {
+            match self.link(&self.name) {
+                // A name that is taken is replaced, which only another name can do.
+                Err(Errno::EXIST) => {
+                    let own = fresh_name()?;
+                    self.link(&own)?;
+                    self.own = Some(own);
+                }
+                done => return Ok(done?),
+            }
+        }
+        if let Some(own) = &self.own {
+            renameat(&self.folder, own, &self.folder, &self.name)?;
+            self.own = None;
+        }
         Ok(())
+    }
+
+    /// Gives the file without a name this one.
+    fn link(&self, name: &str) -> rustix::io::Result<()> {
+        let file = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        linkat(CWD, file, &self.folder, name, AtFlags::SYMLINK_FOLLOW)
     }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if !self.finished {
-            let _ = rustix::fs::unlinkat(&self.folder, &self.own, AtFlags::empty());
+        if let Some(own) = &self.own {
+            let _ = unlinkat(&self.folder, own, AtFlags::empty());
         }
     }
+}
+
+fn fresh_name() -> io::Result<String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
+    Ok(format!(".anywire-upload-{}", HEXLOWER.encode(&random)))
 }

@@ -3,9 +3,10 @@
 use super::entry::Entry;
 use crate::limits;
 use crate::metrics::Meter;
+use anywire_codec::dialect::xwterm::RESET;
 use anywire_codec::text::Decoder;
-use anywire_model::{Intent, Offset, Role, Size};
-use anywire_session::{Applied, Attachment, Output, Refused, Session};
+use anywire_model::{Intent, Offset};
+use anywire_session::{Applied, Attachment, Output, Refused, Window};
 use parking_lot::Mutex;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -16,8 +17,6 @@ use tokio::time::{Instant, timeout};
 const ANSWER: usize = 2 * 1024 * 1024;
 /// How often a screen that is being drawn is looked at.
 const LOOK: Duration = Duration::from_millis(50);
-/// Clears a terminal, whatever of this it understands.
-const RESET: &[u8] = b"\x1bc\x1b[H\x1b[2J";
 
 /// The attachment of whoever polls.
 #[derive(Debug)]
@@ -60,7 +59,9 @@ impl Viewer {
                 let before = inner.read;
                 inner.drain(&mut text);
                 if inner.read != before {
-                    entry.keep(inner.attachment.session(), Some(inner.read));
+                    // A character that is not whole yet is read again by a new server.
+                    let read = inner.read - inner.decoder.held() as u64;
+                    entry.keep(inner.attachment.session(), Some(read));
                 }
                 inner.attachment.is_drawing() && text.is_empty()
             };
@@ -71,6 +72,11 @@ impl Viewer {
             let drawn = poll_fn(|context| pin!(self.0.lock().attachment.ready()).poll(context));
             let _ = timeout(LOOK, drawn).await;
         }
+    }
+
+    /// Its window.
+    pub(super) fn window(&self) -> Window {
+        self.0.lock().attachment.window()
     }
 
     /// Offers input; says how much of it was taken.
@@ -114,17 +120,5 @@ impl Inner {
             sent += bytes.len();
         }
         self.meter.sent(sent);
-    }
-}
-
-/// Gives a terminal its size: as the poller's window if there is a poller.
-pub(super) fn resize(session: &Session, viewer: Option<&Viewer>, size: Size) {
-    let intent = Intent::Resize(size);
-    let done = match viewer {
-        Some(viewer) => viewer.0.lock().attachment.apply(intent),
-        None => session.act(Role::Writer, "a client of xwterm", intent),
-    };
-    if let Err(error) = done {
-        tracing::debug!(%error, "a size was not applied");
     }
 }
