@@ -58,6 +58,9 @@ fn wrong_usage_exits_2_and_other_machines_are_not_served_by_accident() {
         1,
     );
     assert!(server.at().ip().is_unspecified());
+    // Or with the word that says that it needs none.
+    let open = ["framed", "-h", "", "--insecure", "--print-config"];
+    assert_eq!(cli(&open).status.code(), Some(0));
 }
 
 /// A server of the original's behaviour for one client, from the contract: one message, one answer, close.
@@ -319,15 +322,18 @@ async fn figures_come_live_and_with_a_plot() {
         &[],
         1,
     );
-    let pace = ["connect", &echo.urls[0], "--rate", "100", "--duration", "1"];
-    let mut terminal = Pty::start(BINARY, &pace, (100, 24), false);
+    let pace = ["connect", &echo.urls[0], "--rate", "100", "--duration"];
+    let endless = [&pace[..], &["600"]].concat();
+    let mut terminal = Pty::start(BINARY, &endless, (100, 24), false);
     terminal.see("1 connections, ").await;
     terminal.see(" messages came back, ").await;
+    // A key that interrupts ends the sending.
+    terminal.send("\x03");
     terminal.see("latency: median ").await;
     terminal.see(" us ").await;
     terminal.see(" ##").await;
     terminal.end().await;
-    let done = cli(&[&pace[..], &["--json"]].concat());
+    let done = cli(&[&pace[..], &["1", "--json"]].concat());
     let figures: Value = serde_json::from_slice(&done.stdout).unwrap();
     let sent = figures["messages_sent"].as_u64().unwrap();
     assert!((1..=101).contains(&sent), "{sent}");

@@ -500,6 +500,28 @@ async fn messages_come_over_tls_and_the_port_for_all() {
 }
 
 #[tokio::test]
+async fn one_client_too_many_hears_so_over_tls() {
+    let mut setup = Setup::pipe(&["cat"]);
+    setup.tls = Some(Options::SelfSigned { names: Vec::new() });
+    setup.rules = |listener| listener.max_connections = 1;
+    let server = setup.start().await;
+    let print = server.tls.as_ref().unwrap().fingerprint();
+    let tls = Client::new(&print);
+    let mut first = Talk::on(tls.connect(server.framed).await.unwrap());
+    assert_eq!(first.ask(json!({"action": "list"})).await["result"], "ok");
+    let mut second = Talk::on(tls.connect(server.framed).await.unwrap());
+    assert_eq!(second.receive().await.1["error"]["code"], "busy");
+    second.ended().await;
+    let mut raw = tls.connect(server.tcp).await.unwrap();
+    raw.write_all(b"x").await.unwrap();
+    assert_eq!(soon(raw.read_u8()).await.unwrap(), b'x');
+    let (mut raw, mut said) = (tls.connect(server.tcp).await.unwrap(), Vec::new());
+    soon(raw.read_to_end(&mut said)).await.unwrap();
+    assert!(said.starts_with(b"anywire: too many connections"));
+    server.shutdown().await;
+}
+
+#[tokio::test]
 async fn strangers_are_given_no_room() {
     let mut setup = Setup::pipe(&["cat"]);
     setup.auth = true;

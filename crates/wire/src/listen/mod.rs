@@ -19,6 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -86,10 +87,7 @@ pub async fn serve(
         .await;
     drop(acceptor);
     tasks.close();
-    if tokio::time::timeout(limits::SHUTDOWN, tasks.wait())
-        .await
-        .is_err()
-    {
+    if timeout(limits::SHUTDOWN, tasks.wait()).await.is_err() {
         tracing::warn!(
             open = tasks.len(),
             "connections are left behind at shutdown"
@@ -121,9 +119,11 @@ async fn accept_all(
             }
             Some(Seat::Refused(place, why)) => {
                 server.metrics().turned(why);
-                let refused = Box::pin(refused(accepted, server.protocol(), place));
-                let shutdown = shutdown.clone();
-                let refused = async move { shutdown.run_until_cancelled(refused).await };
+                let (server, shutdown) = (server.clone(), shutdown.clone());
+                let refused = Box::pin(async move {
+                    let refused = refused(accepted, server, &shutdown, place);
+                    shutdown.run_until_cancelled(refused).await
+                });
                 tasks.spawn_on(refused, worker);
             }
             None => server.metrics().turned(Turned::Busy),
@@ -132,10 +132,22 @@ async fn accept_all(
 }
 
 /// One connection too many.
-async fn refused(accepted: Accepted, protocol: Protocol, _place: Place) {
-    if let Ok(Some((socket, peer))) = accepted.register() {
-        refuse(socket, peer, protocol).await;
-    }
+async fn refused(accepted: Accepted, server: Server, shutdown: &CancellationToken, _place: Place) {
+    let Ok(Some((socket, peer))) = accepted.register() else {
+        return;
+    };
+    let socket = match &server.context().listener.tls {
+        // Who expects TLS understands nothing else. On a port for everything nothing is said anyway.
+        Some(tls) if server.protocol() != Protocol::Auto => {
+            let shaking = tls::accept(socket, tls, shutdown);
+            match timeout(limits::LINGER_REFUSED, shaking).await {
+                Ok(Some(socket)) => socket,
+                Ok(None) | Err(_) => return,
+            }
+        }
+        _ => socket,
+    };
+    refuse(socket, peer, server.protocol()).await;
 }
 
 /// What the connections of a listener share.
