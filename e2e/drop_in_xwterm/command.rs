@@ -36,7 +36,7 @@ fn the_command_line_is_the_sample_server_s() {
         (&["-initial-size", "0x5"], "-initial-size"),
         (&["--nonsense"], "no option"),
         (&["quiet"], "is no option"),
-        (&["-docdir", "/nonexistent"], "is no folder"),
+        (&["-docdir", "/dev/null/none"], "is no folder"),
         (
             &["-docdir", "/tmp", "-upload-dir", "/tmp"],
             "a folder of their own",

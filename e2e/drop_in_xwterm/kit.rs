@@ -24,7 +24,7 @@ pub(crate) fn config(arguments: &[&str]) -> Config {
         .preset(&[&own[..], arguments].concat(), 2)
         .with("example/index.html", "<title>home</title>")
         .variable("TERM", "xterm-256color")
-        .variable("HOME", "/nonexistent")
+        .variable("HOME", "/dev/null")
 }
 
 pub(crate) fn start() -> Server {
@@ -86,13 +86,13 @@ pub(crate) async fn nothing_left_over(server: &Server) {
     .await;
 }
 
-/// Runs the binary in an empty folder until it ends by itself.
+/// Runs the binary until it ends by itself. Where it should end and would serve instead, it has no place for its socket.
 pub(crate) fn run(arguments: &[&str]) -> Output {
     let output = Command::new(BINARY)
         .arg("xwterm")
         .args(arguments)
         .current_dir("/")
-        .env("ANYWIRE_RUNTIME_DIR", "/nonexistent")
+        .env("ANYWIRE_RUNTIME_DIR", "/dev/null/run")
         .stdin(Stdio::null())
         .output();
     output.expect("the binary runs")
