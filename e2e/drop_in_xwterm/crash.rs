@@ -31,7 +31,7 @@ async fn terminals_survive_their_server() {
 
 #[tokio::test]
 async fn a_websockets_shell_survives_and_ends_after_its_grace() {
-    let server = config(&["-grace", "2", "-idle", "600"]).start();
+    let server = config(&["-grace", "600", "-idle", "600"]).start();
     let mut socket = Socket::open(ws(&server), "25x80").await;
     socket.keys("VALUE=kept; echo be\"\"fore\r").await;
     socket.see("before").await;
@@ -65,18 +65,21 @@ async fn a_websockets_shell_survives_and_ends_after_its_grace() {
 
 #[tokio::test]
 async fn a_polled_shell_waits_for_its_page_as_long_as_without_a_crash() {
-    let server = config(&["-grace", "0", "-idle", "6"]).start();
+    let server = config(&["-grace", "0", "-idle", "10"]).start();
     let mut page = Poller::open(&server, "patient", "25x80").await;
     page.send("VALUE=kept; echo be\"\"fore\r").await;
     page.see("before").await;
     let old = server.kill_server().await;
     server.next_server(old).await;
     // A page in the background asks once a minute: two sweeps of the new server come first.
-    wait_until("another second or two of the new server", || {
+    let age = || {
         let list = server.cli(&["ls", "--json"]).output().ok()?.stdout;
         let sessions: serde_json::Value = serde_json::from_slice(&list).ok()?;
-        let age = sessions.as_array()?.first()?["age_ms"].as_u64()?;
-        (age > 3000).then_some(())
+        sessions.as_array()?.first()?["age_ms"].as_u64()
+    };
+    let then = wait_until("the session", age).await;
+    wait_until("another second or two of the new server", || {
+        (age()? > then + 2500).then_some(())
     })
     .await;
     page.got.clear();

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -57,24 +57,24 @@ pub(crate) async fn until_row(
     what: &str,
     good: impl Fn(Option<&Value>) -> bool,
 ) {
-    for _ in 0..3000 {
-        if good(row(server, id).await.as_ref()) {
+    let start = Instant::now();
+    loop {
+        let row = row(server, id).await;
+        if good(row.as_ref()) {
             return;
         }
+        assert!(start.elapsed() < DEADLINE, "{what}: {row:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{what}: {:?}", row(server, id).await);
 }
 
 /// Asks until the answer is yes.
 pub(crate) async fn wait_for(mut yes: impl AsyncFnMut() -> bool) {
-    for _ in 0..3000 {
-        if yes().await {
-            return;
-        }
+    let start = Instant::now();
+    while !yes().await {
+        assert!(start.elapsed() < DEADLINE, "waited in vain");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("waited in vain");
 }
 
 /// Waits until no program of a session is left, not even as a zombie.

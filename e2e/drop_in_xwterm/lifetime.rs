@@ -83,7 +83,7 @@ async fn sessions_are_listed_killed_and_made_again() {
 
 #[tokio::test]
 async fn idle_terminals_end_and_so_do_shells_without_their_socket() {
-    let server = config(&["-idle", "1", "-grace", "1"]).start();
+    let server = config(&["-idle", "3", "-grace", "1"]).start();
     let mut poller = Poller::open(&server, "idle", "25x80").await;
     poller.see(PROMPT).await;
     poller
@@ -119,11 +119,7 @@ async fn they_are_sessions_like_all_others() {
     let server = start();
     let mut page = Poller::open(&server, "plain", "25x80").await;
     page.see(PROMPT).await;
-    let run = |arguments: &[&str]| {
-        let output = server.cli(arguments).output().expect("the binary runs");
-        assert!(output.status.success(), "{arguments:?}: {output:?}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
+    let run = |arguments: &[&str]| cli(&server, arguments);
     assert!(run(&["ls"]).contains("bash-1"));
     run(&["send", "bash-1", "echo from\"\" outside\r"]);
     page.see("from outside").await;
@@ -262,7 +258,7 @@ async fn a_kill_that_meets_the_start_leaves_no_shell_that_nobody_knows() {
 
 #[tokio::test]
 async fn whoever_asks_for_anything_keeps_the_terminal_of_his_cookie() {
-    let server = config(&["-idle", "2"]).start();
+    let server = config(&["-idle", "6"]).start();
     let mut page = Poller::open(&server, "kept", "25x80").await;
     page.send("VALUE=kept; echo s\"\"et\r").await;
     page.see("set").await;

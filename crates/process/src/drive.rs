@@ -372,8 +372,11 @@ impl Control for Program {
     fn close_input(&self) {
         match &self.ends {
             AsyncEnds::Pty(master) => {
+                let mut owed = self.end_owed.lock();
                 let line_ended = self.line_ended.swap(true, Ordering::Relaxed);
-                *self.end_owed.lock() = if line_ended { 1 } else { 2 };
+                // A second end adds nothing to one that is owed in the middle of a line.
+                *owed = (*owed).max(if line_ended { 1 } else { 2 });
+                drop(owed);
                 if !self.give_end(master) {
                     // The driver waits for room.
                     self.exit.told.notify_one();

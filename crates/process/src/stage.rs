@@ -233,7 +233,7 @@ fn fill(source: &Source<'_>, pipe: &StagePipe, budget: usize) -> io::Result<(usi
     let (mut staged, mut pieces) = (0, 0);
     // A shorter piece of a terminal's is its last for now. In a turn of several, other programs are served while the
     // kernel brings more.
-    let enough = if budget > TERMINAL_READ {
+    let last_below = if budget > TERMINAL_READ {
         TERMINAL_READ / 2
     } else {
         TERMINAL_ANSWER
@@ -247,7 +247,7 @@ fn fill(source: &Source<'_>, pipe: &StagePipe, budget: usize) -> io::Result<(usi
             Ok(len) => {
                 staged += len;
                 // Once the program has ended it is asked all the same, to be certain.
-                if terminal && !source.ended && len < enough.min(want) {
+                if terminal && !source.ended && len < last_below.min(want) {
                     return Ok((staged, End::Empty));
                 }
             }

@@ -66,6 +66,8 @@ async fn the_end_of_input_waits_for_room() {
                 }
             }
         }
+        // Said twice, as by a telnet client that says it and then goes, it is one end.
+        running.control.close_input();
         running.control.close_input();
         assert_eq!(running.control.input(b"too late"), Err(InputError::Full));
         until("the end of the program", || {

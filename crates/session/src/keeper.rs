@@ -174,7 +174,8 @@ impl Drawing {
                 self.restart();
                 continue;
             }
-            // Text with more behind it than this slice is not drawn even once a slice.
+            // Text with more behind it than this slice is not drawn even once a slice. No checkpoint then: what the
+            // screen shows is true again with the next drawing.
             if want == left || self.draw(&slice, Screen::skim) == 0 {
                 let taken = self.draw(&slice, Screen::advance);
                 if taken == 0 && !self.widen(&mut slice, until) {

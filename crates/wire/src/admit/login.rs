@@ -133,8 +133,8 @@ impl Admission {
         Some(header(host, tls, &value, COOKIE_LIFE.as_secs()))
     }
 
-    /// Ends the login that this request's cookie stands for, if it has one, and what came of it by tickets; the `Set-Cookie` value that makes the
-    /// browser forget it.
+    /// Ends the login that this request's cookie stands for, if it has one, and what came of it by tickets; the
+    /// `Set-Cookie` value that makes the browser forget it.
     pub(crate) fn log_out(&self, headers: &HeaderMap, tls: bool) -> String {
         let host = headers.get(HOST).and_then(|host| host.to_str().ok());
         let host = host.unwrap_or_default();

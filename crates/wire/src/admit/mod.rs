@@ -103,6 +103,8 @@ pub(crate) struct Login {
     id: vault::LoginId,
     /// Milliseconds since 1970.
     expires: u64,
+    /// Whoever asks did not log in by himself: a ticket of this login let him in. Not kept with a ticket.
+    pub(crate) by_ticket: bool,
 }
 
 impl Principal {
@@ -327,10 +329,14 @@ impl Admission {
             account,
             role,
             expires,
+            id,
             root,
-            ..
         } = claims;
-        let login = Some(Login { id: root, expires });
+        let login = Some(Login {
+            id: root,
+            expires,
+            by_ticket: id != root,
+        });
         let grant = Grant {
             account,
             role,

@@ -69,6 +69,7 @@ impl Ticket {
         let login = self.grant.login.unwrap_or(Login {
             id: [0; 8],
             expires: 0,
+            by_ticket: false,
         });
         out.extend_from_slice(&self.hash);
         out.extend_from_slice(&self.expires.to_be_bytes());
@@ -89,6 +90,7 @@ impl Ticket {
         let login = Login {
             id: bytes[24..32].try_into().ok()?,
             expires: u64::from_be_bytes(bytes[32..40].try_into().ok()?),
+            by_ticket: false,
         };
         let login = (login.expires > 0).then_some(login);
         Some(Self {
@@ -355,6 +357,7 @@ mod tests {
             login: Some(Login {
                 id: [5; 8],
                 expires: 90_000,
+                by_ticket: false,
             }),
         }
     }

@@ -260,7 +260,7 @@ impl Connection {
                     // What was answered before is not kept back; who is gone is noticed when all is sent.
                     let _ = self.outbox.flush(&mut self.socket);
                     let reply = timeout(self.deadlines.answer, reply).await;
-                    // The peer had nothing to take meanwhile.
+                    // Nobody was looking whether the peer took anything.
                     self.took = Instant::now();
                     reply
                         .unwrap_or_else(|_| Reply::error(Code::Timeout, "the answer took too long"))

@@ -135,6 +135,15 @@ pub(crate) async fn tickets(
             "this address asks nobody who he is: it needs no ticket and has none for others";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
+    // A logout ends what came of the login's own tickets; so that this is all, those who came by one pass nothing on.
+    if principal
+        .login
+        .as_ref()
+        .is_some_and(|login| login.by_ticket)
+    {
+        let detail = "who came by a ticket has none for others: ask whoever gave it";
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    }
     // Who is less than an owner here is no more elsewhere; an owner's tickets get what the listener they are used at
     // gives.
     let here = principal.role_at(&context.listener);

@@ -236,14 +236,17 @@ impl Hub {
         let Some(entry) = entry else {
             return;
         };
+        let role = principal.role_at(listener);
         let session = {
             let mut state = entry.state.lock();
-            // Whoever is just about to start its shell finds out.
+            // Whoever is just about to start its shell finds out, if it is told by who could end the shell.
+            if state.session.is_none() && !role.may_own() {
+                return tracing::warn!(sid = ?entry.id, ?role, "not killed");
+            }
             state.gone |= state.session.is_none();
             state.session.clone()
         };
         if let Some(session) = session {
-            let role = principal.role_at(listener);
             if let Err(error) = session.act(role, &principal.name, Intent::Kill) {
                 return tracing::warn!(sid = ?entry.id, %error, "not killed");
             }
