@@ -1,9 +1,10 @@
 //! Who is not let in, and what must not do harm.
 
-use super::kit::{BINARY, http, run, start, words, ws};
+use super::kit::{BINARY, cli, http, run, start, words, ws};
 use anywire_testkit::xwterm::{Socket, request};
 use anywire_testkit::{Config, DEADLINE};
 use std::net::SocketAddr;
+use std::process::Command;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -117,4 +118,37 @@ async fn switched(address: SocketAddr, headers: &[(&str, &str)]) -> u16 {
         .nth(1)
         .and_then(|number| number.parse().ok());
     status.unwrap_or_else(|| panic!("no status: {line:?}"))
+}
+
+/// Who may only look starts nothing, ends nothing and leaves nothing behind.
+#[tokio::test]
+async fn a_viewer_changes_nothing() {
+    let token = Command::new(BINARY).args(["config", "new-token"]).output();
+    let token = words(&token.expect("the binary runs").stdout);
+    let mut lines = token.lines().filter_map(|line| line.split_once(": "));
+    let mut word = || lines.next().expect("a line each").1.trim().to_owned();
+    let (token, sha256) = (word(), word());
+    let yaml = format!(
+        "services: {{sh: {{command: [sh]}}}}
+listeners: [{{url: \"http://127.0.0.1:0\", dialect: xwterm}}]
+auth: {{tokens: {{guest: {{sha256: {sha256}, role: viewer}}}}}}
+"
+    );
+    let server = Config::new(BINARY)
+        .with("viewer.yaml", yaml)
+        .preset(&["serve", "-c", "viewer.yaml"], 1)
+        .start();
+    let bearer = format!("Bearer {token}");
+    let ask = async |method: &str, path: &str| {
+        let headers = [("Authorization", bearer.as_str())];
+        request(http(&server), method, path, &headers, b"x").await
+    };
+    assert_eq!(ask("GET", "/").await.status, 200);
+    assert_eq!(ask("PUT", "/planted.txt").await.status, 403);
+    assert_eq!(ask("GET", "/?size=24x80&session=mine").await.status, 403);
+    assert_eq!(ask("POST", "/?session=mine").await.status, 200);
+    assert_eq!(ask("GET", "/?kill=mine").await.status, 200);
+    let list = cli(&server, &["ls", "--json"]);
+    assert_eq!(list.trim(), "[]", "no shell is started");
+    server.stop().await;
 }

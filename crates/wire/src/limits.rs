@@ -77,6 +77,8 @@ pub(crate) const LINGER: Duration = Duration::from_secs(5);
 /// How long output flows to a raw client that has ended its input in a session that goes on without it, unless the
 /// listener says otherwise.
 pub(crate) const LINGER_SHARED: Duration = Duration::from_secs(5);
+/// Clients of framed messages that may linger so at the same time, over all listeners.
+pub(crate) const LEAVING: usize = 256;
 /// The same for a client that was turned away.
 pub(crate) const LINGER_REFUSED: Duration = Duration::from_secs(1);
 /// The same when the server stops.

@@ -113,6 +113,7 @@ impl Passwords {
         failures.wait(attempt.from, attempt.user)?;
         let digest = attempt.phc.as_deref().map(|phc| self.digest(&attempt, phc));
         if digest.is_some_and(|digest| self.is_remembered(&digest)) {
+            failures.tell(true, attempt.from, attempt.user);
             return Ok(());
         }
         let _place = self.places.try_acquire().map_err(|_| Refusal::Busy)?;

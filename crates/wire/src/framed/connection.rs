@@ -16,8 +16,12 @@ use anywire_codec::framed::{self, Code, Id, Limits, Message, Reply, Stage};
 use anywire_codec::websocket;
 use std::fmt;
 use std::pin::pin;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+
+/// Connections without a place that are waited for until they have read their last answer.
+static LEAVING: Semaphore = Semaphore::const_new(limits::LEAVING);
 
 /// Messages that are answered before others get their turn.
 const TURN: usize = 64;
@@ -372,6 +376,11 @@ impl Connection {
         self.envelope.close(close_code(&end), out);
         // What the client was to say is of no interest any more.
         self.inbox = Vec::new();
+        // Its place is somebody else's: where many are on their way out, who comes next is only told.
+        let Ok(_leaving) = LEAVING.try_acquire() else {
+            let _ = self.outbox.flush(&mut self.socket);
+            return;
+        };
         while !self.outbox.is_empty() {
             if self.outbox.flush(&mut self.socket).is_err() {
                 return;

@@ -3,6 +3,7 @@
 use super::api::read;
 use super::attach::{self, AttachArgs};
 use super::{Target, table};
+use crate::cli::client::table::clean;
 use anyhow::{Context as _, Result};
 use http::Method;
 use serde::Deserialize;
@@ -188,6 +189,8 @@ pub async fn url(args: UrlArgs) -> Result<ExitCode> {
     let (server, _) = args.target.connect().await?;
     let body = server.ask(Method::POST, "/api/tickets", "{}").await;
     let Ticket { ticket, page } = read(&body.context("asking for a ticket")?)?;
+    // A server's words do not steer the terminal that they are printed on.
+    let (ticket, page) = (clean(&ticket), page.map(|page| clean(&page)));
     let page = server.page.or(page).context(
         "the server has no page: it listens on no address for http, such as `-l http://localhost:7681`",
     )?;

@@ -144,13 +144,17 @@ pub(crate) async fn tickets(
         let detail = "who came by a ticket has none for others: ask whoever gave it";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
-    // Who is less than an owner here is no more elsewhere; an owner's tickets get what the listener they are used at
-    // gives.
-    let here = principal.role_at(&context.listener);
-    let role = principal.role.or((!here.may_own()).then_some(here));
+    // Places for tickets and for ended logins are few: others could use them up. An owner's tickets get what the
+    // listener they are used at gives.
+    if !principal.role_at(&context.listener).may_own() {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "tickets are for owners",
+        ));
+    }
     let grant = Grant {
         account: principal.account,
-        role,
+        role: principal.role,
         login: principal.login.map(|login| *login),
     };
     Ok(Json(serde_json::json!({

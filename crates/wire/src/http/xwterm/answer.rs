@@ -1,6 +1,7 @@
 //! What a request wants, and the answer.
 
 use super::entry::Entry;
+use super::hub::OpenError;
 use super::{Hub, Pages, files, input, upload};
 use crate::Context;
 use crate::admit::Principal;
@@ -10,6 +11,7 @@ use crate::ws;
 use anywire_codec::dialect::xwterm::{
     MAX_ID, Query, cookie_value, decode, print_text, read_cookie, read_size,
 };
+use anywire_model::Role;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse as _, Response};
@@ -102,6 +104,11 @@ impl Visit<'_> {
         request: Request<Body>,
     ) -> Response {
         if request.method() == Method::PUT {
+            let role = self.principal.as_ref();
+            let role = role.map(|principal| principal.role_at(&self.context.listener));
+            if !role.is_some_and(Role::may_write) {
+                return said(StatusCode::FORBIDDEN, "a viewer uploads nothing\n");
+            }
             return upload::put(self.pages.upload_dir.as_deref(), path, request.into_body()).await;
         }
         let Some(principal) = self.principal.as_ref().filter(|_| path == "/") else {
@@ -151,10 +158,11 @@ impl Visit<'_> {
         let opened = self.hub.open(entry, self.context, principal, size, wait);
         opened.await.map_err(|error| {
             tracing::warn!(sid = ?entry.id, %error, "no shell");
-            said(
-                StatusCode::SERVICE_UNAVAILABLE,
-                &format!("no shell: {error}\n"),
-            )
+            let status = match error {
+                OpenError::Viewer => StatusCode::FORBIDDEN,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            said(status, &format!("no shell: {error}\n"))
         })
     }
 }

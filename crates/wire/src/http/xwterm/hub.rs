@@ -7,7 +7,7 @@ use crate::admit::Principal;
 use crate::metrics::Wire;
 use crate::{Context, Listener};
 use anywire_codec::dialect::xwterm::random_id;
-use anywire_model::{Intent, Size};
+use anywire_model::{Intent, Role, Size};
 use anywire_session::{Attach, AttachError, Create, CreateError, Registry, Session, Start, Window};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -63,6 +63,8 @@ pub(super) struct Row {
 /// Why nobody can watch or type.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenError {
+    #[error("a viewer starts no shell")]
+    Viewer,
     #[error(transparent)]
     Create(#[from] CreateError),
     #[error(transparent)]
@@ -246,10 +248,10 @@ impl Hub {
             state.gone |= state.session.is_none();
             state.session.clone()
         };
-        if let Some(session) = session {
-            if let Err(error) = session.act(role, &principal.name, Intent::Kill) {
-                return tracing::warn!(sid = ?entry.id, %error, "not killed");
-            }
+        if let Some(session) = session
+            && let Err(error) = session.act(role, &principal.name, Intent::Kill)
+        {
+            return tracing::warn!(sid = ?entry.id, %error, "not killed");
         }
         self.forget(&entry);
         tracing::info!(sid = ?entry.id, "killed");
@@ -374,6 +376,9 @@ impl Hub {
                 (session, read.map_or(Start::Screen, Start::Since))
             }
             None => {
+                if principal.role == Some(Role::Viewer) {
+                    return Err(OpenError::Viewer);
+                }
                 let size = size.or(self.options.size);
                 let create = Create { name: None, size };
                 let session = self.registry.create(&self.options.service, create).await?;
