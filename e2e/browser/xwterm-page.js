@@ -3,7 +3,7 @@
 const ports = new URLSearchParams(location.search);
 const show = (id, text) => (document.getElementById(id).textContent += text);
 
-/** A terminal that polls: half a second after each answer, 70 ms after a POST; one POST at a time. */
+/** A terminal that polls: half a second after each answer, two seconds after none, 70 ms after a POST; one POST at a time. */
 class Polled {
   constructor(id, size) {
     this.id = id;
@@ -14,9 +14,15 @@ class Polled {
 
   async poll(words) {
     clearTimeout(this.timer);
-    const answer = await fetch(`/?${words}&session=${this.id}`, { credentials: 'include' });
-    show('http', (await answer.json()).text);
-    this.timer = setTimeout(() => this.poll('console'), 500);
+    let pause = 2000;
+    try {
+      const answer = await fetch(`/?${words}&session=${this.id}`, { credentials: 'include' });
+      show('http', (await answer.json()).text);
+      pause = 500;
+    } catch {
+      // The server is away.
+    }
+    this.timer = setTimeout(() => this.poll('console'), pause);
   }
 
   async type(text) {

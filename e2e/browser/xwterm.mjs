@@ -5,15 +5,20 @@ import { copyFile, mkdir, readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { check, expect, PATIENCE, until } from './harness.mjs';
+import { check, expect, PATIENCE, serverPid, until } from './harness.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 
-/** The preset in a folder with the page; returns the two ports. */
-async function startPreset(home) {
+/** The page in a folder, where the preset finds it. */
+async function placePage(home) {
   await mkdir(join(home, 'example'), { recursive: true });
   await copyFile(join(here, 'xwterm.html'), join(home, 'example/index.html'));
   await copyFile(join(here, 'xwterm-page.js'), join(home, 'example/xwterm-page.js'));
+}
+
+/** The preset in a folder; returns the two ports. */
+async function startPreset(home) {
+  await mkdir(home, { recursive: true });
   const child = spawn(resolve(process.env.ANYWIRE_BIN), ['xwterm', '-http', '0', '-ws', '0', '-no-welcome'], {
     cwd: home,
     env: {
@@ -95,6 +100,48 @@ async function conversation(page, home) {
   });
 }
 
+/** What the pages notice of `kill -9` of the server. */
+async function crash(page, child) {
+  await check('xwterm: a polled terminal outlives its server, a WebSocket is told', async () => {
+    await page.evaluate(() => globalThis.kit.polled.type('KEPT=kept; echo be""fore\r'));
+    await see(page, 'http', /before/);
+    await page.evaluate(
+      () => (globalThis.cut = new globalThis.kit.Connected(`ws://${location.host}`, '30x90')),
+    );
+    await until(() => page.evaluate(() => globalThis.cut.state === 'connected'), 'the socket opens');
+    process.kill(await serverPid(child.pid), 'SIGKILL');
+    await until(() => page.evaluate(() => globalThis.cut.state === 'disconnected'), 'the socket closes');
+    await page.evaluate(() => globalThis.kit.polled.type('echo =$KEPT=\r'));
+    await see(page, 'http', /=kept=/);
+  });
+}
+
+/** The small page that there is where no other is found. */
+async function ownPage(browser, home) {
+  const preset = await startPreset(home);
+  const context = await browser.newContext();
+  try {
+    const page = await context.newPage();
+    await page.goto(`http://127.0.0.1:${preset.pages}/`);
+    await check('xwterm: without pages there is a plain terminal', async () => {
+      await page.keyboard.type('stty size; printf "\\033cdrawn\\033[1m anew\\n"');
+      await page.keyboard.press('Enter');
+      await see(page, 'screen', /^drawn anew\n/);
+      const text = await page.evaluate(() => document.getElementById('screen').textContent);
+      expect(!text.includes('24 80') && !text.includes('\x1b'), JSON.stringify(text));
+    });
+  } finally {
+    await context.close();
+    await stop(preset.child);
+  }
+}
+
+async function stop(child) {
+  const gone = new Promise((done) => child.on('exit', done));
+  child.kill('SIGTERM');
+  await gone;
+}
+
 /** A page of another port of this host, and one of another name. */
 async function evil(context, { pages, sockets }) {
   const server = http.createServer((_, response) => {
@@ -137,6 +184,7 @@ async function evil(context, { pages, sockets }) {
 
 export async function xwterm(browser, place) {
   const home = join(place.home, 'xwterm');
+  await placePage(home);
   const preset = await startPreset(home);
   const context = await browser.newContext();
   try {
@@ -145,14 +193,14 @@ export async function xwterm(browser, place) {
     page.on('pageerror', (error) => complaints.push(error.message));
     await page.goto(`http://127.0.0.1:${preset.pages}/?id=browser&ws=${preset.sockets}`);
     await conversation(page, home);
+    await crash(page, preset.child);
     await evil(context, preset);
     await check('xwterm: the page has nothing to complain about', () => {
       expect(complaints.length === 0, complaints.join('; '));
     });
   } finally {
     await context.close();
-    const gone = new Promise((done) => preset.child.on('exit', done));
-    preset.child.kill('SIGTERM');
-    await gone;
+    await stop(preset.child);
   }
+  await ownPage(browser, join(place.home, 'xwterm-bare'));
 }

@@ -5,8 +5,10 @@ use super::kit::{
     wait_for, words, ws,
 };
 use anywire_testkit::xwterm::{Poller, Socket, request};
-use anywire_testkit::{Config, DEADLINE, Server, rounds};
+use anywire_testkit::{Config, DEADLINE, Server, rounds, wait_until};
 use serde_json::Value;
+use std::io::Write as _;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -129,6 +131,18 @@ async fn they_are_sessions_like_all_others() {
         row.is_none()
     })
     .await;
+    // Joined from a command line, and ended from there.
+    let mut page = Poller::open(&server, "joined", "25x80").await;
+    page.see(PROMPT).await;
+    let mut attach = server.cli(&["attach", "bash-2"]);
+    attach.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut attach = attach.spawn().expect("the binary runs");
+    let mut input = attach.stdin.take().expect("it is piped");
+    input.write_all(b"echo from\"\" attach; exit 7\r").unwrap();
+    page.see("from attach").await;
+    let status = wait_until("the end of attach", || attach.try_wait().unwrap()).await;
+    assert_eq!(status.code(), Some(7));
+    drop(input);
     // The id opens nothing beyond the dialect.
     let failed = server
         .cli(&["screen", "plain"])

@@ -166,3 +166,30 @@ async fn a_size_that_had_to_wait_is_the_windows_own() {
     socket.see("33 77").await;
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_page_that_did_not_read_gets_the_screen() {
+    let server = start();
+    let mut socket = Socket::open(ws(&server), "25x80").await;
+    socket.see(PROMPT).await;
+    // Typed by somebody else: this page does not make the program wait. It is more than the network and the log hold.
+    cli(
+        &server,
+        &["send", "bash-1", "seq 2000000; printf 'la\\163t\\n'\r"],
+    );
+    wait_until("the end of the flood", || {
+        let screen = cli(&server, &["screen", "bash-1"]);
+        screen.contains("last").then_some(())
+    })
+    .await;
+    socket.see("last").await;
+    let (_, screen) = socket
+        .got
+        .split_once("\u{18}\u{1b}c")
+        .expect("it begins anew");
+    assert!(screen.contains("2000000"), "{screen:?}");
+    assert!(screen.len() < 64 * 1024, "a screen: {}", screen.len());
+    socket.keys("echo on\"\"ward\r").await;
+    socket.see("onward").await;
+    server.stop().await;
+}

@@ -19,6 +19,7 @@ use tokio::task::spawn_blocking;
 const PROGRESS: u64 = 64 * 1024 * 1024;
 /// What others may do with an upload, as far as the operator's umask lets them.
 const MODE: Mode = Mode::from_raw_mode(0o644);
+const FLAGS: OFlags = OFlags::WRONLY.union(OFlags::CLOEXEC);
 
 /// `PUT /name`
 pub(super) async fn put(folder: Option<&Path>, path: &str, body: Body) -> Response {
@@ -85,20 +86,26 @@ impl Part {
             }
             None => (root, name),
         };
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        let (file, own) = match openat(&folder, ".", flags | OFlags::TMPFILE, MODE) {
-            Ok(file) => (file, None),
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-                let own = fresh_name()?;
-                let flags = flags | OFlags::CREATE | OFlags::EXCL;
-                (openat(&folder, &own, flags, MODE)?, Some(own))
-            }
-            Err(error) => return Err(error.into()),
-        };
+        match openat(&folder, ".", FLAGS | OFlags::TMPFILE, MODE) {
+            Ok(file) => Ok(Self {
+                folder,
+                file: file.into(),
+                own: None,
+                name: name.to_owned(),
+            }),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Self::named(folder, name),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn named(folder: OwnedFd, name: &str) -> io::Result<Self> {
+        let own = fresh_name()?;
+        let flags = FLAGS | OFlags::CREATE | OFlags::EXCL;
+        let file = openat(&folder, &own, flags, MODE)?;
         Ok(Self {
             folder,
             file: file.into(),
-            own,
+            own: Some(own),
             name: name.to_owned(),
         })
     }
@@ -146,4 +153,32 @@ fn fresh_name() -> io::Result<String> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
     Ok(format!(".anywire-upload-{}", HEXLOWER.encode(&random)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bytes, Part, open_root};
+    use std::fs;
+
+    /// On a file system that knows no files without a name, or not.
+    #[test]
+    fn a_part_is_whole_under_its_name_or_nowhere() {
+        let folder = std::env::temp_dir().join(format!("anywire-upload-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let files = || fs::read_dir(&folder).unwrap().count();
+        let named = || Part::named(open_root(&folder).unwrap(), "x");
+        for make in [&named as &dyn Fn() -> _, &|| Part::create(&folder, "x")] {
+            for text in ["one", "two"] {
+                let whole = files();
+                let part = make().unwrap().write(&Bytes::from_static(b"cut"));
+                drop(part.unwrap());
+                assert_eq!(files(), whole, "what was cut is gone");
+                let part = make().unwrap().write(&text.into()).unwrap();
+                part.finish().unwrap();
+                assert_eq!(fs::read_to_string(folder.join("x")).unwrap(), text);
+                assert_eq!(files(), 1);
+            }
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }
