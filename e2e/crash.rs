@@ -219,3 +219,33 @@ async fn raw_connections_end_and_the_listener_stays() {
     again.send("echo af''ter\r").await;
     again.see("after").await;
 }
+
+/// Of more ended sessions than can be kept a server that has just come forgets those that ended first, and not the one
+/// whose client is on its way back. The client of a flood's last rounds was told that there is no such session.
+#[tokio::test]
+async fn the_last_to_end_are_kept_across_a_crash() {
+    const KEPT: usize = 64;
+    let server = Config::new(env!("CARGO_BIN_EXE_anywire"))
+        .producer(&["exit", "0"])
+        .start();
+    let mut ids = Vec::new();
+    for _ in 0..KEPT + 10 {
+        let answer = server
+            .request(&server.peer(), Method::POST, "/api/sessions", "{}")
+            .await;
+        let made: serde_json::Value = serde_json::from_slice(answer.body()).expect("a session");
+        ids.push(made["id"].clone());
+    }
+    let old = server.kill_server().await;
+    server.next_server(old).await;
+    server
+        .until_sessions("the first to be forgotten", |sessions| {
+            sessions.len() == KEPT && sessions.iter().all(|session| !session["exit"].is_null())
+        })
+        .await;
+    let kept = server.sessions().await;
+    for id in &ids[10..] {
+        assert!(kept.iter().any(|session| session["id"] == *id), "{id}");
+    }
+    server.stop().await;
+}

@@ -8,6 +8,7 @@
 
 pub mod attach;
 pub mod counters;
+mod info;
 mod input;
 mod keeper;
 pub mod policy;
@@ -24,7 +25,8 @@ pub use attach::{
     Applied, Attach, AttachError, Attachment, Lag, Output, Refused, Start, Welcome, Window,
 };
 pub use counters::Counters;
+pub use info::SessionInfo;
 pub use policy::{Policy, SizePolicy};
 pub use registry::{Create, CreateError, Registry, RenameError, Service, Settings};
 pub use screen::Picture;
-pub use session::{Session, SessionInfo};
+pub use session::Session;

@@ -1,8 +1,9 @@
 //! All sessions of this node.
 
 use crate::counters::Counters;
+use crate::info::SessionInfo;
 use crate::policy::Policy;
-use crate::session::{Session, SessionInfo};
+use crate::session::Session;
 use anywire_model::{Io, Role, SessionId, Size};
 use anywire_process::{Order, Running, Spawn, SpawnError};
 use parking_lot::{Mutex, RwLock};
@@ -92,6 +93,9 @@ pub(crate) struct Page {
     /// Somebody has taken all of the output and the end.
     #[serde(default)]
     pub(crate) told: bool,
+    /// When the end was noticed, in milliseconds since the machine started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ended_ms: Option<u64>,
     /// Somebody is in the middle of a paste.
     #[serde(default)]
     pub(crate) pasting: bool,
@@ -162,6 +166,7 @@ impl Registry {
         let page = Page {
             name: reserved.keep(),
             told: false,
+            ended_ms: None,
             pasting: false,
             note: None,
         };
@@ -232,6 +237,7 @@ impl Registry {
         let page = page.unwrap_or_else(|| Page {
             name: running.id.short(),
             told: false,
+            ended_ms: None,
             pasting: false,
             note: None,
         });

@@ -1,6 +1,7 @@
 //! One session: a program that runs, its attachments, and the rules about who may do what.
 
 use crate::attach::{Applied, Attach, AttachError, Attachment, Lag, Refused, Start};
+use crate::info::SessionInfo;
 use crate::input::Counts;
 use crate::keeper::{self, Door, House, Keyframe, Request};
 use crate::policy::Policy;
@@ -23,33 +24,6 @@ use tokio_util::task::TaskTracker;
 /// How long a program waits for a client that had typed, after a crash or a lost connection, before the ring drops what
 /// that client may not have.
 const HOLD: Duration = Duration::from_secs(2);
-/// What a list shows of a session.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct SessionInfo {
-    /// Its id.
-    pub id: SessionId,
-    /// Its name.
-    pub name: String,
-    /// The service that it was made from.
-    pub service: String,
-    /// What carries its bytes.
-    pub io: Io,
-    /// The terminal's size.
-    pub size: Size,
-    /// Output bytes so far.
-    pub head: Offset,
-    /// Age in milliseconds.
-    pub age_ms: u64,
-    /// Milliseconds since anything went in or out, to the second; counted anew by each server.
-    #[serde(default)]
-    pub idle_ms: u64,
-    /// Process id of the program, if it has one.
-    pub pid: Option<u32>,
-    /// How many are attached.
-    pub attachments: usize,
-    /// How it ended, if it did.
-    pub exit: Option<ExitReason>,
-}
 
 /// One session. A cheap handle.
 #[derive(Clone, Debug)]
@@ -78,7 +52,10 @@ pub(crate) struct State {
     pub(crate) alone_since: Option<Instant>,
     /// How long nobody may be attached: longer at the beginning and after a crash than later.
     pub(crate) alone_for: Duration,
+    /// Since when this server has known of the end.
     ended_at: Option<Instant>,
+    /// The same of the first server that has, in milliseconds since the machine started.
+    ended_ms: Option<u64>,
     /// When anything last went in or out, as far as anybody has looked, and where output was then.
     pub(crate) active: (Instant, Offset),
     /// Somebody has taken all of the output and the end.
@@ -91,6 +68,18 @@ pub(crate) struct State {
     pub(crate) paste: Option<u64>,
     /// What a dialect must know again after a crash.
     note: Option<Box<serde_json::Value>>,
+}
+
+/// What the sweep wants to know of a session that has ended.
+pub(crate) struct Over {
+    /// When that was noticed first, in milliseconds since the machine started.
+    pub(crate) at_ms: u64,
+    /// When it began, likewise.
+    pub(crate) created_ms: u64,
+    /// How long this server has known.
+    pub(crate) since: Duration,
+    /// Somebody has heard of it, and is gone now.
+    pub(crate) told: bool,
 }
 
 /// No seat has this key.
@@ -114,6 +103,7 @@ impl Session {
             alone_since: Some(Instant::now()),
             alone_for: policy.never_attached,
             ended_at: None,
+            ended_ms: page.ended_ms,
             active: (Instant::now(), head),
             told: page.told,
             // After a crash, what clients may not have read is kept: they come back in a moment and want it exactly.
@@ -394,6 +384,7 @@ impl Inner {
         let page = Page {
             name: name.as_ref().to_owned(),
             told: state.told,
+            ended_ms: state.ended_ms,
             pasting: state.paste.is_some(),
             note: state.note.as_deref().cloned(),
         };
@@ -472,13 +463,20 @@ impl Inner {
         from
     }
 
-    /// Once a second: timers of this session. Returns how long it has been over, if it is, and whether somebody has
-    /// heard of that who is gone now.
-    pub(crate) fn sweep(&self) -> Option<(Duration, bool)> {
+    /// Once a second: timers of this session. What is known of its end, if it has ended.
+    pub(crate) fn sweep(&self, now_ms: u64) -> Option<Over> {
         let mut state = self.state.lock();
         if self.log().exit().is_some() {
-            let since = state.ended_at.get_or_insert_with(Instant::now).elapsed();
-            return Some((since, state.told && state.seats.len() == 0));
+            if state.ended_ms.is_none() {
+                state.ended_ms = Some(now_ms);
+                self.save_page_of(&state);
+            }
+            return Some(Over {
+                at_ms: state.ended_ms.unwrap_or(now_ms),
+                created_ms: self.log().created_ms(),
+                since: state.ended_at.get_or_insert_with(Instant::now).elapsed(),
+                told: state.told && state.seats.len() == 0,
+            });
         }
         let head = self.log().head();
         if state.active.1 != head {

@@ -1,8 +1,9 @@
 //! The registry's timers: sessions that nobody uses, pacers that do not pace, ended sessions that nobody asks for.
 
 use crate::registry::Registry;
-use crate::session::Session;
+use crate::session::{Over, Session};
 use anywire_model::SessionId;
+use std::cmp::Reverse;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
@@ -28,12 +29,15 @@ impl Registry {
 
     fn sweep_once(&self) {
         let sessions = self.sessions().into_iter();
-        let ended = sessions.filter_map(|session| Some((session.0.sweep()?, session.id())));
-        let mut ended: Vec<((Duration, bool), SessionId)> = ended.collect();
-        ended.sort_unstable();
-        for (index, ((since, told), id)) in ended.into_iter().enumerate() {
-            let linger = if told { LINGER_TOLD } else { LINGER };
-            if index >= LINGERING || since >= linger {
+        let now = anywire_process::boottime_ms();
+        let ended = sessions.filter_map(|session| Some((session.0.sweep(now)?, session.id())));
+        let mut ended: Vec<(Over, SessionId)> = ended.collect();
+        // By the first server's clock: for a server that has just come they all ended now, and it would forget any of
+        // them, also the one whose client is on its way back.
+        ended.sort_unstable_by_key(|(over, _)| Reverse((over.at_ms, over.created_ms)));
+        for (index, (over, id)) in ended.into_iter().enumerate() {
+            let linger = if over.told { LINGER_TOLD } else { LINGER };
+            if index >= LINGERING || over.since >= linger {
                 self.0.remove(id);
             }
         }
