@@ -58,17 +58,23 @@ impl Judge {
         for certificate in &own {
             roots.add(certificate.clone())?;
         }
-        let builder = WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone());
-        let verifier = builder.build()?;
-        Ok(Self::new(Trusted::Anchors { verifier, own }, provider))
+        Self::anchored(roots, own, provider)
     }
 
     pub(super) fn system(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<Self> {
         if roots.is_empty() {
             return Ok(Self::new(Trusted::None, provider));
         }
+        Self::anchored(roots, Vec::new(), provider)
+    }
+
+    fn anchored(
+        roots: RootCertStore,
+        own: Vec<CertificateDer<'static>>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self> {
         let builder = WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone());
-        let (verifier, own) = (builder.build()?, Vec::new());
+        let verifier = builder.build()?;
         Ok(Self::new(Trusted::Anchors { verifier, own }, provider))
     }
 
