@@ -8,11 +8,18 @@ const CONNECTIONS: usize = 65_536;
 /// Connections that a listener holds at the same time: at most half of what this process may have open, so that
 /// strangers cannot use up the descriptors that sessions need.
 pub(crate) fn connections() -> usize {
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let files = files
-        .and_then(|files| usize::try_from(files).ok())
+    let (most, _) = descriptors();
+    CONNECTIONS.min((most / 2).max(16))
+}
+
+/// The descriptors that this process may have open, and how many of them connections leave to the sessions, however
+/// many listeners there are.
+pub(crate) fn descriptors() -> (usize, usize) {
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let most = most
+        .and_then(|most| usize::try_from(most).ok())
         .unwrap_or(usize::MAX);
-    CONNECTIONS.min((files / 2).max(16))
+    (most, (most / 8).min(1024))
 }
 
 /// How long open connections may take to end when the server stops.

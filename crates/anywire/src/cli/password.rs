@@ -83,14 +83,23 @@ pub(crate) fn ask(prompt: &str) -> Result<String> {
     let terminal = terminal.context(
         "there is no terminal to ask for the password at; use --password-file or ANYWIRE_PASSWORD",
     )?;
-    let silent = Silent::new(&terminal).context("hiding what is typed")?;
-    (&terminal)
-        .write_all(prompt.as_bytes())
-        .context("asking for the password")?;
-    let typed = terminal.try_clone().and_then(type_line);
-    drop(silent);
-    let _ = (&terminal).write_all(b"\n");
-    let line = typed.context("reading the password")?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("asking for the password")?;
+    let line = runtime.block_on(async {
+        // Before the terminal is silent: a signal that ends this process in between would leave it so.
+        let ended = ended().context("watching for signals")?;
+        let silent = Silent::new(&terminal).context("hiding what is typed")?;
+        (&terminal)
+            .write_all(prompt.as_bytes())
+            .context("asking for the password")?;
+        let typed = tokio::select! {
+            typed = type_line(&terminal) => typed,
+            () = ended => Err(io::ErrorKind::Interrupted.into()),
+        };
+        drop(silent);
+        let _ = (&terminal).write_all(b"\n");
+        typed.context("reading the password")
+    })?;
     let password = line.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
         bail!("no password was typed");
@@ -98,23 +107,33 @@ pub(crate) fn ask(prompt: &str) -> Result<String> {
     Ok(password.to_owned())
 }
 
-/// Reads a line, unless the user interrupts: that would end this process, and leave the terminal silent.
-fn type_line(terminal: File) -> io::Result<String> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut interrupts = signal(SignalKind::interrupt())?;
-        let (send, line) = oneshot::channel();
-        // Ends with the line, or with the process.
-        std::thread::Builder::new().spawn(move || {
-            let mut line = String::new();
-            let read = BufReader::new(terminal.take(MAX)).read_line(&mut line);
-            let _ = send.send(read.map(|_| line));
-        })?;
+/// Waits for a signal that would end this process. From this call on none does.
+fn ended() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
         tokio::select! {
-            line = line => line.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into())),
-            _ = interrupts.recv() => Err(io::ErrorKind::Interrupted.into()),
+            _ = interrupt.recv() => {}
+            _ = quit.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
     })
+}
+
+/// Reads a line; cancelling leaves the thread behind that waits for it, until the process ends.
+async fn type_line(terminal: &File) -> io::Result<String> {
+    let terminal = terminal.try_clone()?;
+    let (send, line) = oneshot::channel();
+    std::thread::Builder::new().spawn(move || {
+        let mut line = String::new();
+        let read = BufReader::new(terminal.take(MAX)).read_line(&mut line);
+        let _ = send.send(read.map(|_| line));
+    })?;
+    line.await
+        .unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
 }
 
 /// A terminal that does not show what is typed, until this is dropped.

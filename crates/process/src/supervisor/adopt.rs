@@ -203,7 +203,7 @@ pub(super) fn found_session(
     let mut fds = fds.into_iter();
     let mut next = || {
         fds.next()
-            .ok_or_else(|| unexpected("descriptors are missing"))
+            .ok_or_else(|| unexpected("its descriptors are missing: are too many open?"))
     };
     let log = Arc::new(Ring::open(next()?.as_fd(), size)?);
     let ends = match io {

@@ -102,12 +102,6 @@ impl Supervised {
             let (len, fds) = match received {
                 Err(_would_block) => continue,
                 Ok(Ok(received)) => received,
-                // Out of descriptors: this one message is lost, and what it was about is told to be.
-                Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                    tracing::error!(%error, "out of descriptors?");
-                    self.fail_all_waiting();
-                    continue;
-                }
                 Ok(Err(error)) => return Err(error),
             };
             if len == 0 {
@@ -159,21 +153,6 @@ impl Supervised {
             return;
         };
         if let Err(Ok(_unwanted)) = to.send(answer) {
-            self.discard(id);
-        }
-    }
-
-    /// It cannot be told which request a lost message answered: all that wait fail, and their programs are ended.
-    fn fail_all_waiting(&self) {
-        let waiting: Vec<Waiting> = self
-            .waiting
-            .lock()
-            .drain()
-            .map(|(_, waiting)| waiting)
-            .collect();
-        for Waiting { id, to } in waiting {
-            let error = "its answer was lost: out of descriptors";
-            let _ = to.send(Err(SpawnError::Supervisor(error.to_owned())));
             self.discard(id);
         }
     }

@@ -1,10 +1,12 @@
 //! Accepting: sockets leave the accept loop's runtime at once and join that of the worker that will serve them.
 
 use super::Listening;
+use crate::limits;
 use crate::link::Socket;
 use crate::peer::Peer;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// A listener that is waited for.
@@ -57,6 +59,18 @@ impl Accepted {
         }
     }
 
+    /// Whether descriptors are left for the sessions beside this connection. It can wait here until there are: it has
+    /// one already.
+    ///
+    /// # Errors
+    /// When too few are left: as if it had none.
+    pub(super) fn leaves_room(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream, _) => leaves_room(stream.as_fd()),
+            Self::Unix(stream) => leaves_room(stream.as_fd()),
+        }
+    }
+
     /// Joins the current runtime; `None` for a process of another user.
     pub(super) fn register(self) -> io::Result<Option<(Socket, Peer)>> {
         match self {
@@ -76,4 +90,21 @@ impl Accepted {
             }
         }
     }
+}
+
+/// A new descriptor has the lowest free number, so its number says how many there are at least.
+fn leaves_room(connection: BorrowedFd<'_>) -> io::Result<()> {
+    let (most, kept) = limits::descriptors();
+    let fits = |descriptor: BorrowedFd<'_>| {
+        usize::try_from(descriptor.as_raw_fd()).is_ok_and(|number| number + kept < most)
+    };
+    if fits(connection) {
+        return Ok(());
+    }
+    // It may have come when there were fewer.
+    let another = rustix::io::fcntl_dupfd_cloexec(connection, 0)?;
+    if fits(another.as_fd()) {
+        return Ok(());
+    }
+    Err(rustix::io::Errno::MFILE.into())
 }

@@ -110,6 +110,9 @@ async fn accept_all(
                 Err(error) => backoff.wait(&error).await,
             }
         };
+        while let Err(error) = accepted.leaves_room() {
+            backoff.wait(&error).await;
+        }
         backoff = Backoff::default();
         match seats.take(accepted.address()) {
             Some(Seat::Taken(place, stranger)) => {

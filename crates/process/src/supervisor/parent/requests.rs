@@ -63,6 +63,8 @@ impl Parent {
                 size,
             } => self.spawn(token, id, service, size),
             Request::Kill { id, reason } => {
+                // What has ended by itself by now was not killed.
+                self.reap();
                 if let Some(held) = self
                     .sessions
                     .get_mut(&id)
