@@ -14,28 +14,20 @@ use std::process::{Command, Stdio};
 const BINARY: &str = env!("CARGO_BIN_EXE_anywire");
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let name = format!("anywire-access-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-        Self(path)
+    fn new() -> Self {
+        let mode = fs::Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().permissions(mode).tempdir();
+        Self(folder.expect("a folder for the test"))
     }
 
     fn write(&self, auth: &str) -> PathBuf {
-        let path = self.0.join("anywire.yaml");
+        let path = self.0.path().join("anywire.yaml");
         let text = format!("services: {{cat: {{command: [cat], io: pipe}}}}\nauth: {auth}\n");
         fs::write(&path, text).unwrap();
         path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -109,7 +101,7 @@ fn certificate(server: &Server) -> String {
 
 #[tokio::test]
 async fn users_and_tokens_from_the_file_over_https() {
-    let folder = Folder::new("users");
+    let folder = Folder::new();
     let tokens = printed(Command::new(BINARY).args(["config", "new-token"]), "");
     let word = |line: usize| {
         tokens
@@ -300,8 +292,8 @@ async fn a_hang_up_reads_certificates_again_and_leaves_connections_alone() {
 
 #[tokio::test]
 async fn each_new_start_code_is_announced_and_ends_the_old_one() {
-    let folder = Folder::new("code");
-    let told = folder.0.join("told");
+    let folder = Folder::new();
+    let told = folder.0.path().join("told");
     let script = format!("echo \"$1\" >> {}", told.display());
     let file = folder.write(&format!("{{announce: [sh, -c, '{script}', announce]}}"));
     let config = Config::new(BINARY).with_auth().file(&file);

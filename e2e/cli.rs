@@ -419,13 +419,13 @@ fn the_command_line_describes_itself() {
         page.contains(".TH anywire 1") && page.contains("puts any program on any wire"),
         "{page}"
     );
-    let dir = std::env::temp_dir().join(format!("anywire-man-{}", std::process::id()));
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let dir = folder.path().join("man");
     anywire(&["man", dir.to_str().expect("text")]);
     let pages: Vec<String> = std::fs::read_dir(&dir)
         .expect("a folder")
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .collect();
-    std::fs::remove_dir_all(&dir).expect("a folder to remove");
     assert!(pages.contains(&"anywire.1".to_owned()), "{pages:?}");
     assert!(pages.contains(&"anywire-attach.1".to_owned()), "{pages:?}");
     assert!(

@@ -16,27 +16,19 @@ const BINARY: &str = env!("CARGO_BIN_EXE_anywire");
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let path =
-            std::env::temp_dir().join(format!("anywire-config-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a folder for the test");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("a folder of our own");
-        Self(path)
+    fn new() -> Self {
+        let mode = fs::Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().permissions(mode).tempdir();
+        Self(folder.expect("a folder for the test"))
     }
 
     fn write(&self, text: &str) -> PathBuf {
-        let path = self.0.join("anywire.yaml");
+        let path = self.0.path().join("anywire.yaml");
         fs::write(&path, text).expect("a file in it");
         path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -57,7 +49,7 @@ async fn run(runtime_dir: &Path, arguments: &[&str]) -> Output {
 /// What a `serve` says that does not start.
 async fn refused(folder: &Folder, arguments: &[&str]) -> String {
     let arguments: Vec<&str> = ["serve"].iter().chain(arguments).copied().collect();
-    let output = run(&folder.0, &arguments).await;
+    let output = run(folder.0.path(), &arguments).await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
     String::from_utf8(output.stderr).expect("text")
@@ -79,10 +71,10 @@ fn first_line(server: &Server, index: usize) -> String {
 
 #[tokio::test]
 async fn check_shows_every_mistake_and_its_place() {
-    let folder = Folder::new("check");
+    let folder = Folder::new();
     let path = folder.write("services:\n  a:\n    comand: [sh]\nlimits: {sessions: many}\n");
     let name = path.to_str().unwrap();
-    let output = run(&folder.0, &["config", "check", name]).await;
+    let output = run(folder.0.path(), &["config", "check", name]).await;
     assert_eq!(output.status.code(), Some(2));
     let expected = format!(
         "\
@@ -99,16 +91,16 @@ async fn check_shows_every_mistake_and_its_place() {
     );
     assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
     folder.write("services: {a: {command: [sh]}}\n");
-    let output = run(&folder.0, &["config", "check", name]).await;
+    let output = run(folder.0.path(), &["config", "check", name]).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let output = run(&folder.0, &["config", "check", "/no/such/file"]).await;
+    let output = run(folder.0.path(), &["config", "check", "/no/such/file"]).await;
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
 #[tokio::test]
 async fn the_schema_is_json_and_what_is_in_force_can_be_read_again() {
-    let folder = Folder::new("schema");
-    let schema = run(&folder.0, &["config", "schema"]).await;
+    let folder = Folder::new();
+    let schema = run(folder.0.path(), &["config", "schema"]).await;
     let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
     assert_eq!(schema["additionalProperties"], false);
     assert!(schema["properties"]["services"].is_object());
@@ -122,19 +114,23 @@ async fn the_schema_is_json_and_what_is_in_force_can_be_read_again() {
         "--",
         "sh",
     ];
-    let shown = String::from_utf8(run(&folder.0, &show).await.stdout).unwrap();
+    let shown = String::from_utf8(run(folder.0.path(), &show).await.stdout).unwrap();
     assert!(
         shown.contains("ttl: 7s") && shown.contains("role: viewer"),
         "{shown}"
     );
     let path = folder.write(&shown);
-    let output = run(&folder.0, &["config", "check", path.to_str().unwrap()]).await;
+    let output = run(
+        folder.0.path(),
+        &["config", "check", path.to_str().unwrap()],
+    )
+    .await;
     assert_eq!(output.status.code(), Some(0), "{output:?}\n{shown}");
 }
 
 #[tokio::test]
 async fn the_file_then_the_environment_then_flags() {
-    let folder = Folder::new("precedence");
+    let folder = Folder::new();
     let path = folder.write(
         "services: {a: {command: [sh], ttl: 1h, grace: 1s, max_life: 1d}}\nlog: {level: info}\n",
     );
@@ -170,7 +166,7 @@ async fn the_file_then_the_environment_then_flags() {
 
 #[tokio::test]
 async fn what_cannot_be_served_is_refused_at_the_start() {
-    let folder = Folder::new("refused");
+    let folder = Folder::new();
     let told = refused(&folder, &["--", "/no/such/program"]).await;
     assert_eq!(
         told,
@@ -261,8 +257,8 @@ async fn a_port_is_free_again_at_once() {
 
 #[tokio::test]
 async fn the_limit_of_descriptors_is_raised_for_the_server_and_not_for_programs() {
-    let folder = Folder::new("descriptors");
-    let script = folder.0.join("anywire");
+    let folder = Folder::new();
+    let script = folder.0.path().join("anywire");
     let text = format!("#!/bin/sh\nulimit -Sn 200\nexec {BINARY} \"$@\"\n");
     fs::write(&script, text).unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
@@ -279,10 +275,10 @@ async fn the_limit_of_descriptors_is_raised_for_the_server_and_not_for_programs(
 
 #[tokio::test]
 async fn without_a_page_the_start_code_is_printed_alone() {
-    let folder = Folder::new("code");
+    let folder = Folder::new();
     let mut child = Command::new(BINARY)
         .args(["serve", "-l", "tcp://127.0.0.1:0", "--", "cat"])
-        .env("ANYWIRE_RUNTIME_DIR", &folder.0)
+        .env("ANYWIRE_RUNTIME_DIR", folder.0.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -322,8 +318,8 @@ async fn localhost_is_both_families() {
 
 #[tokio::test]
 async fn a_unix_listener_replaces_a_stale_socket_and_goes_with_its_server() {
-    let folder = Folder::new("unix");
-    let path = folder.0.join("x.sock");
+    let folder = Folder::new();
+    let path = folder.0.path().join("x.sock");
     drop(UnixListener::bind(&path).unwrap());
     let url = format!("unix://{}", path.display());
     let server = Config::new(BINARY)
@@ -348,7 +344,7 @@ async fn a_unix_listener_replaces_a_stale_socket_and_goes_with_its_server() {
 
 #[tokio::test]
 async fn a_handler_is_a_service() {
-    let folder = Folder::new("handler");
+    let folder = Folder::new();
     let path = folder.write("services: {echo: {handler: echo}}\n");
     let server = Config::new(BINARY)
         .file(&path)
@@ -371,7 +367,7 @@ async fn a_handler_is_a_service() {
 
 #[tokio::test]
 async fn a_program_starts_as_it_was_told() {
-    let folder = Folder::new("program");
+    let folder = Folder::new();
     let path = folder.write(
         r#"
 services:
@@ -415,7 +411,7 @@ const SPEAKER: &str =
 
 #[tokio::test]
 async fn a_hang_up_reads_the_file_again_and_leaves_sessions_alone() {
-    let folder = Folder::new("reload");
+    let folder = Folder::new();
     let path = folder.write(&SPEAKER.replace("WORD", "before"));
     let server = Config::new(BINARY)
         .file(&path)
@@ -463,7 +459,7 @@ async fn a_hang_up_reads_the_file_again_and_leaves_sessions_alone() {
 
 #[tokio::test]
 async fn a_log_in_json_tells_mistakes_in_json() {
-    let folder = Folder::new("json");
+    let folder = Folder::new();
     let good = format!("{}log: {{format: json}}\n", SPEAKER);
     let path = folder.write(&good);
     let server = Config::new(BINARY).file(&path).start();
@@ -486,7 +482,7 @@ async fn a_log_in_json_tells_mistakes_in_json() {
 
 #[tokio::test]
 async fn limits_are_read_again_too() {
-    let folder = Folder::new("limits");
+    let folder = Folder::new();
     let text = |limit: usize| {
         format!(
             "services: {{a: {{command: [sh, -c, 'echo here; exec cat'], io: pipe, ttl: 1h, max_sessions: {limit}}}}}\n"
@@ -519,7 +515,7 @@ async fn without_a_file_a_hang_up_ends_it() {
 /// Who holds the pipes of a program that has ended may speak for as long as `linger` says, also to another server.
 #[tokio::test]
 async fn a_piped_programs_children_have_the_last_word() {
-    let folder = Folder::new("linger");
+    let folder = Folder::new();
     let file = folder.write(
         "services:\n  late:\n    io: pipe\n    linger: 1m\n    command: [sh, -c, '(sleep 2; echo later) & echo ready; exit 3']\n",
     );
@@ -540,7 +536,7 @@ async fn a_piped_programs_children_have_the_last_word() {
 /// However long they may stay, a kill ends them.
 #[tokio::test]
 async fn a_kill_does_not_wait_for_linger() {
-    let folder = Folder::new("linger-kill");
+    let folder = Folder::new();
     let file = folder.write(
         "services:\n  stay:\n    io: pipe\n    linger: never\n    command: [sh, -c, 'sleep 1000 & echo ready; exit 3']\n",
     );

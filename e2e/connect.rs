@@ -285,7 +285,8 @@ fn the_ladder_s_clients_and_servers() {
 fn a_file_of_bytes_comes_back_as_it_was() {
     let echo = Serving::start(BINARY, &["echo", "-l", "framed://127.0.0.1:0"], &[], 1);
     let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
-    let path = std::env::temp_dir().join(format!("anywire-bytes-{}", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bytes");
     std::fs::write(&path, &bytes).unwrap();
     let done = cli(&[
         "request",

@@ -316,9 +316,10 @@ async fn storms_of_resets_leave_nothing_behind() {
 #[tokio::test]
 async fn a_password_opens_and_is_nowhere_to_be_seen() {
     let secret = "white-rabbit-7";
-    let dir = std::env::temp_dir().join(format!("anywire-framed-{}", std::process::id()));
-    std::fs::write(&dir, format!("{secret}\n")).unwrap();
-    let file = dir.to_string_lossy().into_owned();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("secret");
+    std::fs::write(&file, format!("{secret}\n")).unwrap();
+    let file = file.to_string_lossy().into_owned();
     let server = framed(&["--password-file", &file]);
     let url = server.urls[0].clone();
     let answer = only_json(&exchange(server.at(), SEARCH).await);
@@ -353,7 +354,7 @@ async fn a_password_opens_and_is_nowhere_to_be_seen() {
         );
     }
     assert!(!processes::arguments(server.pid()).is_empty());
-    std::fs::remove_file(&dir).unwrap();
+    drop(dir);
 
     // Wrong ones are counted, and in the end not even looked at.
     for expected in [
@@ -480,9 +481,9 @@ async fn a_session_is_driven_by_messages_and_outlives_the_server() {
 
 #[tokio::test]
 async fn the_printed_configuration_is_the_same_server() {
-    let dir = std::env::temp_dir().join(format!("anywire-framed-yaml-{}", std::process::id()));
-    std::fs::create_dir(&dir).unwrap();
-    let (secret, file) = (dir.join("secret"), dir.join("anywire.yaml"));
+    let dir = tempfile::tempdir().unwrap();
+    let in_it = |name| dir.path().join(name);
+    let (secret, file) = (in_it("secret"), in_it("anywire.yaml"));
     std::fs::write(&secret, "white-rabbit-7\n").unwrap();
     let (secret, file) = (secret.to_string_lossy(), file.to_string_lossy());
     let limits = ["--max-clients", "2", "--max-content", "100", "--strict"];
@@ -492,7 +493,7 @@ async fn the_printed_configuration_is_the_same_server() {
     std::fs::write(&*file, &printed.stdout).unwrap();
     assert!(!text(&printed.stdout).contains("rabbit"));
 
-    let run = dir.join("run").to_string_lossy().into_owned();
+    let run = in_it("run").to_string_lossy().into_owned();
     let variables = [("ANYWIRE_RUNTIME_DIR", &*run)];
     let served = Serving::start(BINARY, &["serve", "-c", &file], &variables, 1);
     for server in [framed(&options), served] {
@@ -515,12 +516,12 @@ async fn the_printed_configuration_is_the_same_server() {
         assert_eq!(busy["error"]["code"], "busy");
         drop((one, two));
     }
-    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 #[tokio::test]
 async fn messages_go_over_unix_sockets_and_the_port_for_all() {
-    let socket = std::env::temp_dir().join(format!("anywire-framed-{}.sock", std::process::id()));
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("framed.sock");
     let unix = format!("framed+unix://{}", socket.display());
     let server = Config::new(BINARY)
         .listener("auto://127.0.0.1:0")
@@ -542,5 +543,4 @@ async fn messages_go_over_unix_sockets_and_the_port_for_all() {
     assert_eq!(only_json(&all)["sessions"][0]["id"], open["session"]);
     drop(stream);
     server.stop().await;
-    let _ = std::fs::remove_file(&socket);
 }

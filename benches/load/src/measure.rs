@@ -159,39 +159,35 @@ fn colours() -> String {
 
 /// A program waits for a line, prints a file and a mark, and waits again.
 fn flood(binary: &Path, wire: Wire, content: String) -> Result<Figure> {
-    let file = std::env::temp_dir().join(format!("anywire-load-{}.txt", std::process::id()));
-    std::fs::write(&file, &content)?;
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), &content)?;
     let script = format!(
         "stty raw -echo; read line; cat {}; printf END; read line",
-        file.display()
+        file.path().display()
     );
-    let result = (|| {
-        let server = serve(binary, wire, &["sh", "-c", &script])?;
-        let mut connection = Connection::open(wire, server.address)?;
-        std::thread::sleep(Duration::from_millis(300));
-        let (cpu, start) = (server.seconds(), Instant::now());
-        connection.send(b"\n")?;
-        let (mut count, mut tail) = (0, Vec::new());
-        while !tail.ends_with(b"END") {
-            let more = connection.receive(|output| {
-                count += output.len();
-                tail.extend_from_slice(&output[output.len().saturating_sub(3)..]);
-                tail.drain(..tail.len().saturating_sub(3));
-            })?;
-            if !more {
-                bail!("the flood broke off after {count} bytes");
-            }
+    let server = serve(binary, wire, &["sh", "-c", &script])?;
+    let mut connection = Connection::open(wire, server.address)?;
+    std::thread::sleep(Duration::from_millis(300));
+    let (cpu, start) = (server.seconds(), Instant::now());
+    connection.send(b"\n")?;
+    let (mut count, mut tail) = (0, Vec::new());
+    while !tail.ends_with(b"END") {
+        let more = connection.receive(|output| {
+            count += output.len();
+            tail.extend_from_slice(&output[output.len().saturating_sub(3)..]);
+            tail.drain(..tail.len().saturating_sub(3));
+        })?;
+        if !more {
+            bail!("the flood broke off after {count} bytes");
         }
-        let seconds = start.elapsed().as_secs_f64();
-        let gigabytes = count as f64 / 1e9;
-        Ok(vec![
-            (server.seconds() - cpu) / gigabytes,
-            gigabytes * 1e3 / seconds,
-            connection.received as f64 / count as f64,
-        ])
-    })();
-    let _ = std::fs::remove_file(file);
-    result
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let gigabytes = count as f64 / 1e9;
+    Ok(vec![
+        (server.seconds() - cpu) / gigabytes,
+        gigabytes * 1e3 / seconds,
+        connection.received as f64 / count as f64,
+    ])
 }
 
 fn key(binary: &Path, wire: Wire) -> Result<Figure> {

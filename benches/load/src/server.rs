@@ -1,15 +1,18 @@
 //! A server of our own, for one measurement.
 
 use anyhow::{Context as _, Result, bail};
+use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A running `anywire`. Dropping it ends it and what it started.
 pub(crate) struct Server {
     process: Child,
-    folder: PathBuf,
+    /// For its socket; goes with it.
+    _folder: tempfile::TempDir,
     /// Where its listener is.
     pub(crate) address: SocketAddr,
 }
@@ -26,18 +29,18 @@ impl Server {
         arguments: &[String],
         config: Option<&str>,
     ) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("anywire-load-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).context("making a folder")?;
-        rustix::fs::chmod(&folder, rustix::fs::Mode::RWXU).context("making a folder")?;
+        let mode = Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().permissions(mode).tempdir();
+        let folder = folder.context("making a folder")?;
         let mut command = Command::new(binary);
         command.args(arguments);
         if let Some(config) = config {
-            let file = folder.join("load.yaml");
+            let file = folder.path().join("load.yaml");
             std::fs::write(&file, config).context("writing a configuration")?;
             command.arg("-c").arg(file);
         }
         let mut process = command
-            .env("ANYWIRE_RUNTIME_DIR", &folder)
+            .env("ANYWIRE_RUNTIME_DIR", folder.path())
             .env("ANYWIRE_GRACE", "0.2")
             .env("ANYWIRE_LOG", "error")
             .stdin(Stdio::null())
@@ -58,7 +61,7 @@ impl Server {
         };
         Ok(Self {
             process,
-            folder,
+            _folder: folder,
             address,
         })
     }
@@ -109,6 +112,5 @@ impl Drop for Server {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
         let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

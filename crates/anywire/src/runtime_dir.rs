@@ -128,23 +128,13 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
 
-    /// A folder of the test's own that goes with it.
-    struct Temp(PathBuf);
-
-    impl Temp {
-        fn new(name: &str) -> Self {
-            let path =
-                std::env::temp_dir().join(format!("anywire-rd-{}-{name}", std::process::id()));
-            fs::create_dir(&path).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Temp {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    /// A folder that is ours alone.
+    fn own() -> tempfile::TempDir {
+        let mode = fs::Permissions::from_mode(0o700);
+        tempfile::Builder::new()
+            .permissions(mode)
+            .tempdir()
+            .unwrap()
     }
 
     fn me() -> u32 {
@@ -169,25 +159,25 @@ mod tests {
 
     #[test]
     fn a_folder_that_others_may_enter_is_refused() {
-        let temp = Temp::new("mode");
-        check(&temp.0, me()).unwrap();
+        let temp = own();
+        check(temp.path(), me()).unwrap();
         for mode in [0o701, 0o750, 0o777] {
-            fs::set_permissions(&temp.0, fs::Permissions::from_mode(mode)).unwrap();
-            let error = check(&temp.0, me()).unwrap_err().to_string();
+            fs::set_permissions(temp.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let error = check(temp.path(), me()).unwrap_err().to_string();
             assert!(error.contains(&format!("mode {mode:03o}")), "{error}");
         }
     }
 
     #[test]
     fn another_users_folder_a_file_and_a_link_are_refused() {
-        let temp = Temp::new("kind");
+        let temp = own();
         assert!(
-            check(&temp.0, me() + 1)
+            check(temp.path(), me() + 1)
                 .unwrap_err()
                 .to_string()
                 .contains("belongs to user")
         );
-        let file = temp.0.join("file");
+        let file = temp.path().join("file");
         fs::write(&file, "").unwrap();
         assert!(
             check(&file, me())
@@ -195,8 +185,8 @@ mod tests {
                 .to_string()
                 .contains("is no folder")
         );
-        let link = temp.0.join("link");
-        std::os::unix::fs::symlink(&temp.0, &link).unwrap();
+        let link = temp.path().join("link");
+        std::os::unix::fs::symlink(temp.path(), &link).unwrap();
         assert!(
             check(&link, me())
                 .unwrap_err()
@@ -207,15 +197,15 @@ mod tests {
 
     #[test]
     fn names_are_file_names_and_sockets_are_found_by_name() {
-        let temp = Temp::new("names");
+        let temp = own();
         for name in ["", ".hidden", "../7681", "a/b"] {
-            assert!(socket(&temp.0, name).is_err(), "{name:?}");
+            assert!(socket(temp.path(), name).is_err(), "{name:?}");
         }
         for name in ["8080", "7681"] {
-            fs::write(socket(&temp.0, name).unwrap(), "").unwrap();
+            fs::write(socket(temp.path(), name).unwrap(), "").unwrap();
         }
-        fs::write(temp.0.join("notes.txt"), "").unwrap();
-        let names: Vec<_> = sockets(&temp.0)
+        fs::write(temp.path().join("notes.txt"), "").unwrap();
+        let names: Vec<_> = sockets(temp.path())
             .unwrap()
             .into_iter()
             .map(|(name, _)| name)

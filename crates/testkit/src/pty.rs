@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 /// A program on a terminal. Dropping it ends it.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Pty {
     child: Child,
     master: File,
     got: Arc<Mutex<Vec<u8>>>,
+    /// Ends when nobody has the terminal open any more.
+    reader: JoinHandle<()>,
 }
 
 impl Pty {
@@ -54,15 +57,19 @@ impl Pty {
         drop(slave);
         let (master, got) = (File::from(master), Arc::new(Mutex::new(Vec::new())));
         let (mut from, to) = (master.try_clone().expect("a descriptor"), got.clone());
-        // Ends with the program: then nobody else has the terminal open.
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(n @ 1..) = from.read(&mut buffer) {
                 let mut got = to.lock().unwrap_or_else(PoisonError::into_inner);
                 got.extend_from_slice(&buffer[..n]);
             }
         });
-        Self { child, master, got }
+        Self {
+            child,
+            master,
+            got,
+            reader,
+        }
     }
 
     /// Presses keys.
@@ -98,13 +105,15 @@ impl Pty {
         std::mem::forget(shown);
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended and all that it wrote has come.
     ///
     /// # Panics
     /// When it does not in time.
     pub async fn end(&mut self) {
         let ended = || self.child.try_wait().ok().flatten();
         wait_until("the program's end", ended).await;
+        let read = || self.reader.is_finished().then_some(());
+        wait_until("the end of its output", read).await;
     }
 }
 

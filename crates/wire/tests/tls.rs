@@ -200,17 +200,16 @@ fn pair(folder: &Path) -> Options {
 
 #[tokio::test]
 async fn a_new_certificate_is_for_new_connections() {
-    let folder = std::env::temp_dir().join(format!("anywire-tls-files-{}", std::process::id()));
-    std::fs::create_dir(&folder).unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let mut setup = Setup::pipe(&["cat"]);
-    setup.tls = Some(pair(&folder));
+    setup.tls = Some(pair(folder.path()));
     let server = setup.start().await;
     let tls = server.tls.clone().unwrap();
     let old = tls.fingerprint();
     let mut stream = Client::new(&old).connect(server.tcp).await.unwrap();
-    pair(&folder);
+    pair(folder.path());
     tls.reload().unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
+    drop(folder);
     assert!(Client::new(&old).connect(server.tcp).await.is_err());
     assert!(
         Client::new(&tls.fingerprint())

@@ -174,9 +174,8 @@ mod tests {
     #[test]
     fn a_stale_socket_is_replaced_and_nothing_else() {
         use std::os::unix::fs::PermissionsExt as _;
-        let dir = std::env::temp_dir().join(format!("anywire-bind-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let path = dir.join("x.sock");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.sock");
         drop(UnixListener::bind(&path).unwrap());
         let live = unix(&path).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
@@ -189,6 +188,5 @@ mod tests {
         let error = unix(&path).unwrap_err().to_string();
         assert!(error.contains("is no socket"), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
-        fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -42,18 +42,15 @@ fn many_names_still_have_room() {
 }
 
 /// Files in a folder that goes with the test.
-struct Folder(PathBuf);
+struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let folder =
-            std::env::temp_dir().join(format!("anywire-tls-{name}-{}", std::process::id()));
-        std::fs::create_dir(&folder).unwrap();
-        Self(folder)
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
+        let path = self.0.path().join(name);
         std::fs::write(&path, text).unwrap();
         path
     }
@@ -70,12 +67,6 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 fn pem(kind: &str, der: &[u8]) -> String {
     let body = data_encoding::BASE64.encode(der);
     format!("-----BEGIN {kind}-----\n{body}\n-----END {kind}-----\n")
@@ -84,7 +75,7 @@ fn pem(kind: &str, der: &[u8]) -> String {
 #[test]
 fn files_are_read_again_and_broken_ones_change_nothing() {
     let (admission, _) = admission(None);
-    let folder = Folder::new("reload");
+    let folder = Folder::new();
     let tls = Tls::new(folder.pair(), &admission).unwrap();
     let first = tls.fingerprint();
     tls.reload().unwrap();
@@ -105,7 +96,7 @@ fn files_are_read_again_and_broken_ones_change_nothing() {
 #[test]
 fn what_does_not_belong_together_is_refused() {
     let (admission, _) = admission(None);
-    let (one, other) = (Folder::new("one"), Folder::new("other"));
+    let (one, other) = (Folder::new(), Folder::new());
     let (Options::Files { cert, .. }, Options::Files { key, .. }) = (one.pair(), other.pair())
     else {
         unreachable!()
@@ -113,8 +104,8 @@ fn what_does_not_belong_together_is_refused() {
     let mixed = Options::Files { cert, key };
     assert!(matches!(Tls::new(mixed, &admission), Err(Error::Pair(_))));
     let missing = Options::Files {
-        cert: one.0.join("none.pem"),
-        key: one.0.join("key.pem"),
+        cert: one.0.path().join("none.pem"),
+        key: one.0.path().join("key.pem"),
     };
     let error = Tls::new(missing, &admission).unwrap_err().to_string();
     assert!(error.contains("none.pem"), "{error}");

@@ -108,7 +108,8 @@ pub struct Server {
     pub tls: Option<Arc<Tls>>,
     pub stop: CancellationToken,
     listeners: JoinSet<()>,
-    folder: PathBuf,
+    /// For its sockets; goes with it.
+    _folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -141,14 +142,10 @@ impl Server {
         let framed_at = framed.local_addr().unwrap();
         let (telnet_at, auto_at) = (telnet.local_addr().unwrap(), auto.local_addr().unwrap());
         let (http_at, tcp_at) = (http.local_addr().unwrap(), tcp.local_addr().unwrap());
-        let folder = std::env::temp_dir().join(format!(
-            "anywire-wire-test-{}-{}",
-            std::process::id(),
-            http_at.port()
-        ));
-        std::fs::create_dir(&folder).unwrap();
-        let (unix, unix_raw) = (folder.join("socket"), folder.join("raw"));
-        let unix_framed = folder.join("framed");
+        let folder = tempfile::tempdir().unwrap();
+        let within = |name| folder.path().join(name);
+        let (unix, unix_raw) = (within("socket"), within("raw"));
+        let unix_framed = within("framed");
         let admission = Arc::new(Admission::new(Options::new(Rules {
             hosts: [loopback_hosts(http_at), loopback_hosts(auto_at)].concat(),
             ..setup.access
@@ -226,7 +223,7 @@ impl Server {
             tls,
             stop,
             listeners,
-            folder,
+            _folder: folder,
         }
     }
 
@@ -236,12 +233,6 @@ impl Server {
         while let Some(ended) = self.listeners.join_next().await {
             ended.unwrap();
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

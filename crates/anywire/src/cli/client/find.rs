@@ -132,7 +132,6 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::DirBuilderExt as _;
     use tokio::net::UnixListener;
 
     async fn choose(dir: &Path, name: Option<&str>) -> Result<String> {
@@ -145,18 +144,18 @@ mod tests {
 
     #[tokio::test]
     async fn the_living_one_or_the_named_one() {
-        let dir = std::env::temp_dir().join(format!("anywire-find-{}", std::process::id()));
-        std::fs::DirBuilder::new().mode(0o700).create(&dir).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
         let listen = |name: &str| UnixListener::bind(dir.join(format!("{name}.sock"))).unwrap();
 
-        let none = choose(&dir, None).await.unwrap_err().to_string();
+        let none = choose(dir, None).await.unwrap_err().to_string();
         assert!(none.contains("anywire serve"), "{none}");
 
         let one = listen("7681");
         drop(listen("1111")); // Its file stays: stale.
-        assert_eq!(choose(&dir, None).await.unwrap(), "7681");
+        assert_eq!(choose(dir, None).await.unwrap(), "7681");
         assert!(
-            choose(&dir, Some("1111"))
+            choose(dir, Some("1111"))
                 .await
                 .unwrap_err()
                 .to_string()
@@ -164,13 +163,12 @@ mod tests {
         );
 
         let _two = listen("7682");
-        let several = choose(&dir, None).await.unwrap_err().to_string();
+        let several = choose(dir, None).await.unwrap_err().to_string();
         assert!(
             several.contains("--server 7681 or --server 7682"),
             "{several}"
         );
-        assert_eq!(choose(&dir, Some("7682")).await.unwrap(), "7682");
+        assert_eq!(choose(dir, Some("7682")).await.unwrap(), "7682");
         drop(one);
-        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -53,18 +53,18 @@ async fn shake(pair: &Pair, trust: &Trust, host: &str) -> Result<(), TlsError> {
     shaken.map(drop)
 }
 
-fn file(name: &str, text: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("anywire-tls-{}-{name}", std::process::id()));
-    std::fs::write(&path, text).unwrap();
-    path
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
 }
 
 #[tokio::test]
 async fn who_is_trusted_and_who_is_not() {
     for pair in [pair(false), pair(true)] {
-        let path = file("ca", &pem(&pair.certificate));
+        let file = file(&pem(&pair.certificate));
         let ca = Trust {
-            ca: Some(path.clone()),
+            ca: Some(file.path().to_owned()),
             fingerprint: None,
         };
         shake(&pair, &ca, "localhost").await.unwrap();
@@ -72,7 +72,6 @@ async fn who_is_trusted_and_who_is_not() {
         let error = shake(&pair, &ca, "127.0.0.1").await.unwrap_err();
         let error = error.to_string();
         assert!(error.contains("it is not for 127.0.0.1"), "{error}");
-        std::fs::remove_file(path).unwrap();
     }
 
     let pair = pair(false);
@@ -135,14 +134,14 @@ fn fingerprints_are_read_as_anybody_writes_them() {
 
 #[test]
 fn a_file_without_a_certificate_and_a_url_without_tls_are_told() {
-    let path = file("none", "nothing");
+    let file = file("nothing");
     let trust = Trust {
-        ca: Some(path.clone()),
+        ca: Some(file.path().to_owned()),
         fingerprint: None,
     };
     let error = trust.tls("localhost").unwrap_err().to_string();
     assert!(error.contains("no certificate in it"), "{error}");
-    std::fs::remove_file(path).unwrap();
+    file.close().unwrap();
     let error = format!("{:#}", trust.tls("localhost").unwrap_err());
     assert!(error.contains("reading"), "{error}");
     assert!(trust.tls("a b").is_err());

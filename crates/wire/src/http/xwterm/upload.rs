@@ -163,11 +163,11 @@ mod tests {
     /// On a file system that knows no files without a name, or not.
     #[test]
     fn a_part_is_whole_under_its_name_or_nowhere() {
-        let folder = std::env::temp_dir().join(format!("anywire-upload-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let files = || fs::read_dir(&folder).unwrap().count();
-        let named = || Part::named(open_root(&folder).unwrap(), "x");
-        for make in [&named as &dyn Fn() -> _, &|| Part::create(&folder, "x")] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let files = || fs::read_dir(folder).unwrap().count();
+        let named = || Part::named(open_root(folder).unwrap(), "x");
+        for make in [&named as &dyn Fn() -> _, &|| Part::create(folder, "x")] {
             for text in ["one", "two"] {
                 let whole = files();
                 let part = make().unwrap().write(&Bytes::from_static(b"cut"));
@@ -179,6 +179,5 @@ mod tests {
                 assert_eq!(files(), 1);
             }
         }
-        fs::remove_dir_all(&folder).unwrap();
     }
 }
