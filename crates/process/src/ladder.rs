@@ -1,4 +1,4 @@
-//! The kill ladder: hang-up, termination, kill, with grace between, for the whole tree of a session.
+//! The kill ladder: hang-up, termination (and hang-up again), kill, with grace between, for the whole tree of a session.
 //!
 //! A state machine without a clock of its own: the supervisor turns it in its poll loop, the in-process parent in a
 //! task. The terminal stays open all the while, so what programs write on their way out is delivered.
@@ -87,7 +87,12 @@ impl Ladder {
             let (signals, next, wait): (&[Signal], _, _) = match self.rung {
                 // Stopped programs could not act on a hang-up.
                 Rung::Hup => (&[Signal::HUP, Signal::CONT], Rung::Term, self.grace_ms),
-                Rung::Term => (&[Signal::TERM, Signal::CONT], Rung::Kill, self.grace_ms),
+                // A shell that has just been started loses the first hang-up, and does not mind TERM.
+                Rung::Term => (
+                    &[Signal::HUP, Signal::TERM, Signal::CONT],
+                    Rung::Kill,
+                    self.grace_ms,
+                ),
                 Rung::Kill => (&[Signal::KILL], Rung::Kill, AGAIN_MS),
             };
             for signal in signals {
