@@ -228,23 +228,32 @@ async fn the_last_to_end_are_kept_across_a_crash() {
     let server = Config::new(env!("CARGO_BIN_EXE_anywire"))
         .producer(&["exit", "0"])
         .start();
-    let mut ids = Vec::new();
-    for _ in 0..KEPT + 10 {
-        let answer = server
-            .request(&server.peer(), Method::POST, "/api/sessions", "{}")
-            .await;
-        let made: serde_json::Value = serde_json::from_slice(answer.body()).expect("a session");
-        ids.push(made["id"].clone());
-    }
+    let open = async |count: usize| {
+        let mut ids = Vec::new();
+        for _ in 0..count {
+            let answer = server
+                .request(&server.peer(), Method::POST, "/api/sessions", "{}")
+                .await;
+            let made: serde_json::Value = serde_json::from_slice(answer.body()).expect("a session");
+            ids.push(made["id"].clone());
+        }
+        ids
+    };
+    let over = |session: &serde_json::Value| !session["exit"].is_null();
+    open(10).await;
+    server
+        .until_sessions("the first ones' end", |sessions| sessions.iter().all(over))
+        .await;
+    let last = open(KEPT).await;
     let old = server.kill_server().await;
     server.next_server(old).await;
     server
         .until_sessions("the first to be forgotten", |sessions| {
-            sessions.len() == KEPT && sessions.iter().all(|session| !session["exit"].is_null())
+            sessions.len() == KEPT && sessions.iter().all(over)
         })
         .await;
     let kept = server.sessions().await;
-    for id in &ids[10..] {
+    for id in &last {
         assert!(kept.iter().any(|session| session["id"] == *id), "{id}");
     }
     server.stop().await;
