@@ -4,7 +4,7 @@ use anywire_model::{ExitReason, Role, Size};
 use anywire_testkit::{
     Attach, Config, NativeClient, Server, TcpClient, flood, processes, rounds, wait_until,
 };
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Output, Stdio};
 
 fn server() -> Config {
@@ -253,6 +253,36 @@ async fn the_command_line_carries_pipes_and_exit_codes() {
         errors.contains("problem\n") && errors.contains("exited with code 5"),
         "{errors}"
     );
+    server.stop().await;
+}
+
+/// What is piped into a session that others use ends without ending theirs.
+#[tokio::test]
+async fn the_end_of_piped_input_leaves_a_shared_session_alone() {
+    let server = server().start();
+    let mut client = open(&server).await;
+    let session = client.session();
+    let attach = |more: &[&str]| {
+        let mut attach = server.cli(&["attach", &session]);
+        attach.args(more).stdin(Stdio::piped());
+        attach.stdout(Stdio::piped()).stderr(Stdio::piped());
+        attach.spawn().expect("it starts")
+    };
+    let mut piped = attach(&[]);
+    let mut keys = piped.stdin.take().expect("a pipe");
+    keys.write_all(b"echo pi''ped\r").expect("it reads");
+    drop(keys);
+    client.see("piped").await;
+    let mut said = BufReader::new(piped.stderr.take().expect("a pipe")).lines();
+    assert!(said.any(|line| line.is_ok_and(|line| line.contains("only watching now"))));
+    client.send("echo and li''ving\r");
+    client.see("and living").await;
+    drop(attach(&["--eof"]).stdin.take());
+    assert_eq!(client.exit().await.code, 0);
+    let output = piped.wait_with_output().expect("the command ends");
+    assert_eq!(output.status.code(), Some(0));
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.contains("and living"), "{printed}");
     server.stop().await;
 }
 

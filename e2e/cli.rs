@@ -151,7 +151,7 @@ async fn a_server_with_https_alone_is_reached_by_its_socket_and_by_its_fingerpri
     assert!(said.contains("has no TLS"), "{said}");
 
     // A connection with TLS comes back as one without does.
-    let mut attach = known(&printed, &["attach", "work"])
+    let mut attach = known(&printed, &["attach", "work", "--eof"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -230,6 +230,9 @@ fn policy(service: &runtime::Service, limits: &file::Limits) -> Policy {
         io: service.io,
         ttl: service.ttl.duration(),
         never_attached: service.never_attached.duration(),
+        keep_ended: service
+            .keep_ended
+            .map(crate::config::values::Time::duration),
         idle: service.idle.limit(),
         max_life: service.max_life.limit(),
         first_size: service.size.0,

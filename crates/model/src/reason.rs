@@ -59,7 +59,7 @@ impl fmt::Display for ExitReason {
             Self::Oom => f.write_str("out of memory"),
             Self::Cpu => f.write_str("out of processor time"),
             Self::Wall => f.write_str("reached its maximum life"),
-            Self::Idle => f.write_str("idle for too long"),
+            Self::Idle => f.write_str("unused for too long"),
             Self::Limit { what } => write!(f, "over its limit: {what}"),
             Self::KilledBy { by } => write!(f, "killed by {by}"),
             Self::ServerLost => f.write_str("the server was lost"),

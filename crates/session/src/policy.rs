@@ -19,8 +19,10 @@ pub struct Policy {
     pub io: Io,
     /// How long a session lives that was attached and is not any more.
     pub ttl: Duration,
-    /// How long it waits for its first attachment, also after a crash of the server.
+    /// How long it waits for its first attachment.
     pub never_attached: Duration,
+    /// How long it can be read once it has ended; without one a minute, and a moment after a client has heard of the end.
+    pub keep_ended: Option<Duration>,
     /// How long it lives without input and output; without one for ever.
     pub idle: Option<Duration>,
     /// How long it lives at all; without one for ever.
@@ -45,6 +47,7 @@ impl Policy {
             io: Io::Pty,
             ttl,
             never_attached: RESUME,
+            keep_ended: None,
             idle: None,
             max_life: None,
             first_size: Size::DEFAULT,

@@ -80,6 +80,8 @@ pub(crate) struct Over {
     pub(crate) since: Duration,
     /// Somebody has heard of it, and is gone now.
     pub(crate) told: bool,
+    /// How long it is kept, if its policy says so.
+    pub(crate) keep: Option<Duration>,
 }
 
 /// No seat has this key.
@@ -101,7 +103,12 @@ impl Session {
             size: log.size_at(head),
             counts: Counts::default(),
             alone_since: Some(Instant::now()),
-            alone_for: policy.never_attached,
+            // What an earlier server has left was in use, for all that is known.
+            alone_for: if adopted {
+                policy.never_attached.max(policy.resumable_ttl())
+            } else {
+                policy.never_attached
+            },
             ended_at: None,
             ended_ms: page.ended_ms,
             active: (Instant::now(), head),
@@ -476,6 +483,7 @@ impl Inner {
                 created_ms: self.log().created_ms(),
                 since: state.ended_at.get_or_insert_with(Instant::now).elapsed(),
                 told: state.told && state.seats.len() == 0,
+                keep: self.policy.keep_ended,
             });
         }
         let head = self.log().head();

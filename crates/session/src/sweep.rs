@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 
 /// How often everything is looked at.
 const TICK: Duration = Duration::from_secs(1);
-/// How long an ended session can still be read when nobody was there to hear of the end.
+/// How long an ended session can still be read when nobody was there to hear of the end, and its policy does not say.
 const LINGER: Duration = Duration::from_secs(60);
 /// How long it can be read when somebody was: for who lost the connection at that moment.
 const LINGER_TOLD: Duration = Duration::from_secs(3);
@@ -36,7 +36,8 @@ impl Registry {
         // them, also the one whose client is on its way back.
         ended.sort_unstable_by_key(|(over, _)| Reverse((over.at_ms, over.created_ms)));
         for (index, (over, id)) in ended.into_iter().enumerate() {
-            let linger = if over.told { LINGER_TOLD } else { LINGER };
+            let usual = if over.told { LINGER_TOLD } else { LINGER };
+            let linger = over.keep.unwrap_or(usual);
             if index >= LINGERING || over.since >= linger {
                 self.0.remove(id);
             }

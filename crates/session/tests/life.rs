@@ -57,6 +57,49 @@ async fn gone(registry: &anywire_session::Registry) {
     }
 }
 
+/// For how many seconds a session can be found that has ended, and that somebody heard of or nobody.
+async fn kept_after_its_end(keep_ended: Option<Duration>, told: bool) -> u64 {
+    let policy = Policy {
+        keep_ended,
+        ..Policy::new(Duration::from_secs(1000))
+    };
+    let script = Script::new(64 << 10);
+    let registry = registry_with(policy)(&script, Io::Pty);
+    let session = registry.create("script", Create::default()).await;
+    let session = session.expect("a session");
+    let attachment = session.attach(options(Start::Oldest)).expect("a seat");
+    let mut attachment = Some(attachment).filter(|_| told);
+    script.log.end(ExitReason::Code { code: 0 });
+    if let Some(attachment) = &mut attachment {
+        let end = next(attachment, &mut Vec::new(), 10).await;
+        assert!(matches!(end, Output::Closed(_)));
+    }
+    drop(attachment);
+    let start = tokio::time::Instant::now();
+    tokio::select! {
+        () = registry.sweep() => {}
+        () = gone(&registry) => {}
+    }
+    start.elapsed().as_secs()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ended_session_is_kept_as_long_as_its_service_says() {
+    let minutes = Some(Duration::from_secs(300));
+    for (keep_ended, told, seconds) in [
+        (None, true, 3),
+        (None, false, 60),
+        (minutes, true, 300),
+        (minutes, false, 300),
+    ] {
+        let kept = kept_after_its_end(keep_ended, told).await;
+        assert!(
+            (seconds..seconds + 3).contains(&kept),
+            "{keep_ended:?} {told}: {kept} s"
+        );
+    }
+}
+
 /// Ends of sessions by policy: `typing` keeps one alive until it stops.
 async fn ends_by(policy: Policy, typing: bool) -> ExitReason {
     let registry = registry_with(policy)(&Script::new(64 << 10), Io::Pty);
@@ -137,6 +180,30 @@ async fn sessions_end_that_nobody_came_to_or_comes_back_to() {
             "{clients:?}: {lived} s"
         );
     }
+}
+
+/// After a crash every session is without clients, and not one that nobody ever came to: a job that somebody had left
+/// running ended a minute later.
+#[tokio::test(start_paused = true)]
+async fn what_is_found_after_a_crash_lives_as_long_as_what_was_attached_to() {
+    let policy = Policy {
+        never_attached: Duration::from_secs(30),
+        ..Policy::new(Duration::from_secs(600))
+    };
+    let script = Script::new(64 << 10);
+    let first = registry_with(policy.clone())(&script, Io::Pty);
+    let session = first.create("script", Create::default()).await;
+    let id = session.expect("a session").id();
+    let script = script.after_crash();
+    let registry = registry_with(policy)(&script, Io::Pty);
+    registry.adopt(script.running(id, Io::Pty));
+    let start = tokio::time::Instant::now();
+    tokio::select! {
+        () = registry.sweep() => {}
+        () = registry.all_ended() => {}
+    }
+    let lived = start.elapsed().as_secs();
+    assert!((600..603).contains(&lived), "{lived} s");
 }
 
 #[tokio::test]

@@ -6,11 +6,15 @@ use std::collections::BTreeSet;
 const README: &str = include_str!("../../../../README.md");
 
 /// The documents, by name.
-const DOCUMENTS: [(&str, &str); 6] = [
+const DOCUMENTS: [(&str, &str); 7] = [
     ("README.md", README),
     ("HACKING.md", include_str!("../../../../HACKING.md")),
     ("docs/config.md", include_str!("../../../../docs/config.md")),
     ("docs/framed.md", include_str!("../../../../docs/framed.md")),
+    (
+        "docs/recipes.md",
+        include_str!("../../../../docs/recipes.md"),
+    ),
     ("docs/wires.md", include_str!("../../../../docs/wires.md")),
     (
         "docs/protocol.md",

@@ -76,6 +76,9 @@ pub(crate) struct Service {
     /// How long a new session waits for its first client
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) never_attached: Option<Time>,
+    /// How long an ended session can still be read: unless this says, 60s, and 3s once a client has heard of the end
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keep_ended: Option<Time>,
     /// Whose window is the terminal's size
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size_policy: Option<SizePolicy>,

@@ -58,6 +58,8 @@ pub(crate) struct Service {
     pub(crate) max_life: Time,
     /// How long it waits for its first client.
     pub(crate) never_attached: Time,
+    /// How long it can be read once it has ended, if the file says so.
+    pub(crate) keep_ended: Option<Time>,
     /// Whose window is the terminal's size.
     pub(crate) size_policy: SizePolicy,
     /// What becomes of viewers that fall too far behind.

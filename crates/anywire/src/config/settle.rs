@@ -136,6 +136,7 @@ fn service(written: &Written) -> Service {
         idle: written.idle.unwrap_or(Time::NEVER),
         max_life: written.max_life.unwrap_or(Time::NEVER),
         never_attached: written.never_attached.unwrap_or(NEVER_ATTACHED),
+        keep_ended: written.keep_ended,
         size_policy: written.size_policy.unwrap_or_default(),
         lag: written.lag.unwrap_or_default(),
         max_sessions: written.max_sessions,

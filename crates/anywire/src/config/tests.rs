@@ -42,6 +42,7 @@ services:
     idle: 1h
     max_life: 24h
     never_attached: 60s
+    keep_ended: 5m
     size_policy: smallest
     lag: disconnect
     grace: 500ms
@@ -90,6 +91,7 @@ fn everything_that_may_stand_there_arrives() {
     let policy = &config.services["shell"];
     assert_eq!(policy.ttl, Time::secs(600));
     assert_eq!(policy.max_life, Time::secs(86_400));
+    assert_eq!(policy.keep_ended, Some(Time::secs(300)));
     assert_eq!(
         (policy.size_policy, policy.lag),
         (SizePolicy::Smallest, Lag::Disconnect)
@@ -648,15 +650,18 @@ fn the_example_and_the_documentation_are_good() {
     )
     .unwrap_or_else(|problems| panic!("{problems}"));
     let docs = include_str!("../../../../docs/config.md");
-    let samples: Vec<&str> = docs
-        .split("```yaml\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next())
-        .collect();
-    assert!(!samples.is_empty());
-    for sample in samples {
-        parse("docs/config.md", sample, &Overlay::default())
-            .unwrap_or_else(|problems| panic!("{problems}"));
+    let recipes = include_str!("../../../../docs/recipes.md");
+    for (name, docs) in [("docs/config.md", docs), ("docs/recipes.md", recipes)] {
+        let samples: Vec<&str> = docs
+            .split("```yaml\n")
+            .skip(1)
+            .filter_map(|rest| rest.split("```").next())
+            .collect();
+        assert!(!samples.is_empty());
+        for sample in samples {
+            parse(name, sample, &Overlay::default())
+                .unwrap_or_else(|problems| panic!("{problems}"));
+        }
     }
     // Each key is explained.
     let schema = schema().to_value();

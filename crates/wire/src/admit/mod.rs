@@ -37,6 +37,7 @@ use http::request::Parts;
 use origin::Own;
 use parking_lot::{Mutex, RwLock};
 use password::Passwords;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use vault::Vault;
@@ -165,6 +166,8 @@ pub(crate) struct Way {
     pub(crate) tls: bool,
     /// Both ends are on loopback.
     pub(crate) local: bool,
+    /// The address that was connected to.
+    pub(crate) at: Option<SocketAddr>,
     /// Whether the listener asks for credentials.
     pub(crate) auth: bool,
     /// Another port of the same host whose pages are ours too.
@@ -178,6 +181,7 @@ impl Way {
             peer,
             tls: socket.is_tls(),
             local: !peer.is_remote() && socket.is_on_loopback(),
+            at: socket.local_address(),
             auth,
             pages: None,
         }
@@ -192,7 +196,9 @@ impl Way {
 /// Why a request was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("this server does not answer to that host name")]
+    #[error(
+        "this server does not answer to that host name; if it is its own, `auth.hosts` is to name it"
+    )]
     Host,
     #[error("requests from pages of other origins are refused")]
     Origin,
@@ -302,7 +308,7 @@ impl Admission {
             return Ok(Some(peer.principal(None)));
         };
         let rules = self.rules();
-        let host = origin::host(request, &rules.hosts).ok_or(Refusal::Host)?;
+        let host = origin::host(request, &rules.hosts, way.at).ok_or(Refusal::Host)?;
         let own = Own { host, tls: way.tls };
         let neighbour = way.pages.map(|port| own.at_port(port));
         let further = rules.origins.iter().chain(&neighbour);

@@ -30,15 +30,32 @@ pub fn loopback_hosts(address: SocketAddr) -> Vec<String> {
     hosts
 }
 
-/// The request's host, if it has exactly one and it is in the list.
-pub(super) fn host<'a>(request: &'a Parts, hosts: &[String]) -> Option<&'a str> {
+/// The request's host, if it has exactly one and it is in the list, or is the address `at` that was connected to: no
+/// name of somebody else's leads there, since none is in it.
+pub(super) fn host<'a>(
+    request: &'a Parts,
+    hosts: &[String],
+    at: Option<SocketAddr>,
+) -> Option<&'a str> {
     let host = single(&request.headers, HOST).ok()??;
     let agrees = request
         .uri
         .authority()
         .is_none_or(|authority| authority.as_str().eq_ignore_ascii_case(host));
     let known = |host: &str| hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
-    (agrees && known(host)).then_some(host)
+    (agrees && (known(host) || at.is_some_and(|at| is_address(host, at)))).then_some(host)
+}
+
+/// Whether a value of `Host` is this address, in numbers.
+fn is_address(host: &str, at: SocketAddr) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address = host.parse().ok().or_else(|| {
+        let port = Some(at.port()).filter(|port| matches!(port, 80 | 443))?;
+        Some(SocketAddr::new(bare.parse().ok()?, port))
+    });
+    address.is_some_and(|address: SocketAddr| {
+        (address.ip().to_canonical(), address.port()) == (at.ip().to_canonical(), at.port())
+    })
 }
 
 /// Whether a page of ours is known to have sent this; an error if another one did. A link from another site may lead

@@ -61,9 +61,42 @@ fn judge_from(door: &Door, peer: &str, need: Need, headers: &[(&str, &str)]) -> 
         tls: door.tls,
         local: !peer.is_remote(),
         auth: door.auth,
+        at: None,
         pages: None,
     };
     run(door.request(&parts(headers), way, need))
+}
+
+/// Whoever listens everywhere is reached by the machine's addresses; names are another matter.
+#[test]
+fn the_address_that_was_connected_to_is_a_host_of_ours() {
+    let open = admission(false);
+    let reached = |at: &str, host: &str| {
+        let way = Way {
+            peer: Peer::Ip(PEER.parse().unwrap()),
+            tls: false,
+            local: false,
+            auth: false,
+            at: at.parse().ok(),
+            pages: None,
+        };
+        run(open.request(&parts(&[("host", host)]), way, Need::Principal)).is_ok()
+    };
+    assert!(reached("192.0.2.7:8443", "192.0.2.7:8443"));
+    assert!(reached("[::ffff:192.0.2.7]:8443", "192.0.2.7:8443"));
+    assert!(reached("[fd00::7]:8443", "[fd00::7]:8443"));
+    assert!(reached("192.0.2.7:443", "192.0.2.7"));
+    assert!(reached("[fd00::7]:80", "[fd00::7]"));
+    for host in [
+        "192.0.2.7",
+        "192.0.2.7:8444",
+        "192.0.2.8:8443",
+        "192.0.2.7.evil.example:8443",
+        "evil.example:8443",
+        "",
+    ] {
+        assert!(!reached("192.0.2.7:8443", host), "{host}");
+    }
 }
 
 fn judge(door: &Door, need: Need, headers: &[(&str, &str)]) -> Judged {
@@ -217,6 +250,7 @@ fn the_kernel_vouches_for_local_users_but_not_for_pages() {
         tls: false,
         local: true,
         auth: true,
+        at: None,
         pages: None,
     };
     let local = |headers| run(closed.request(&parts(headers), way, Need::Principal));

@@ -7,6 +7,7 @@ use crate::tls::TlsStream;
 use rustix::net::sockopt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
@@ -120,11 +121,16 @@ impl Socket {
         matches!(self, Self::Tls(_))
     }
 
+    /// The address of our own end, if it has one.
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        self.tcp().and_then(|stream| stream.local_addr().ok())
+    }
+
     /// Whether our own end is on a loopback address.
     pub(crate) fn is_on_loopback(&self) -> bool {
-        self.tcp().is_none_or(|stream| {
-            let local = stream.local_addr();
-            local.is_ok_and(|local| local.ip().to_canonical().is_loopback())
+        self.tcp().is_none_or(|_| {
+            let local = self.local_address();
+            local.is_some_and(|local| local.ip().to_canonical().is_loopback())
         })
     }
 }

@@ -37,18 +37,23 @@ pub struct AttachArgs {
     /// Only watch: send no input and no size
     #[arg(long)]
     view: bool,
+    /// When standard input, not a terminal, ends, end the program's input too; a session that this command opens does
+    /// so anyway, one that it joins goes on for others
+    #[arg(long, conflicts_with = "view")]
+    eof: bool,
     /// The key that leaves the session running and returns here, or none
     #[arg(long, value_name = "KEY", default_value_t)]
     detach_key: DetachKey,
 }
 
 impl AttachArgs {
-    /// Joining this session in the usual way.
+    /// Joining this session, which was just opened, in the usual way.
     pub(super) fn to(target: Target, session: String) -> Self {
         Self {
             target,
             session: Some(session),
             view: false,
+            eof: true,
             detach_key: DetachKey::default(),
         }
     }
@@ -65,6 +70,7 @@ pub async fn attach(args: AttachArgs) -> Result<ExitCode> {
     let since = (!console.is_terminal).then_some(0);
     let mut attach = Attach {
         server,
+        ends_input: args.eof || args.session.is_none(),
         progress: Progress::new(args.session, since),
         console,
         role: args.view.then_some(Role::Viewer),
@@ -106,6 +112,8 @@ struct Attach {
     detach: DetachKey,
     /// Whether standard input still has something for the program.
     input_open: bool,
+    /// Whether the end of standard input is the end of the program's: not in a session that others may be using.
+    ends_input: bool,
     signals: Signals,
 }
 
@@ -303,7 +311,13 @@ impl Attach {
         let Some(bytes) = input else {
             let detach = self.console.is_raw();
             self.input_open = false;
-            self.progress.close_input();
+            if self.ends_input {
+                self.progress.close_input();
+            } else if !detach {
+                note(
+                    "the end of input: only watching now; ctrl-c leaves (--eof ends the program's input)",
+                );
+            }
             // A terminal that hangs up is no end of file for the program.
             return detach;
         };

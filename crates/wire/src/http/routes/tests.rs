@@ -57,6 +57,7 @@ async fn ask_from(
         tls: false,
         local: here && !peer.is_remote(),
         auth: *auth,
+        at: None,
         pages: None,
     };
     request.extensions_mut().insert(Connection::new(way, None));
