@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Figures that the load ruler does not take: memory of idle sessions and of the supervisor, the gap after `kill -9`,
-coloured output against plain, and the time to the first listener. One line each. Loopback only; ends what it starts.
+coloured output against plain, starts beside full logs, and the time to the first listener. One line each. Loopback only; ends what it starts.
 
     benches/figures.py target/release/anywire
 """
+import concurrent.futures
 import os
 import socket
 import statistics
@@ -153,5 +154,53 @@ def colours(rounds=5):
           f"ratio {coloured / plain:.2f} (medians of {rounds})")
 
 
-for figure in (start, idle, gap, colours):
+def fill(server, count=128, log=2 << 20):
+    """Sessions whose logs are full, so that the server has 256 MiB resident; returns their connections and how much."""
+    connections = [server.connect() for _ in range(count)]
+    for connection in connections:
+        connection.sendall(f"yes | head -c {log}; echo END''_MARK\n".encode())
+    for connection in connections:
+        tail = b""
+        while b"END_MARK" not in tail:
+            tail = (tail + connection.recv(1 << 18))[-64:]
+    return connections, status(server.server(), "VmRSS") >> 10
+
+
+def starts(server, count=300, at_once=8):
+    """Sessions a second, each live and seen to be."""
+    def some():
+        connections = []
+        for _ in range(count // at_once):
+            connection = server.connect()
+            got = b""
+            while b"hi" not in got:
+                got += connection.recv(64)
+            connections.append(connection)
+        return connections
+    begun = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        live = [pool.submit(some) for _ in range(at_once)]
+        live = [connection for future in live for connection in future.result()]
+    return live, len(live) / (time.monotonic() - begun)
+
+
+def resident(rounds=5):
+    rates, sizes = {False: [], True: []}, []
+    for _ in range(rounds):
+        for is_full in rates:
+            server = Server("sh", "-c", "stty -echo; echo hi; exec sh")
+            server.connect()
+            connections, size = fill(server) if is_full else ([], 0)
+            sizes.append(size)
+            live, rate = starts(server)
+            rates[is_full].append(rate)
+            for connection in connections + live:
+                connection.close()
+            server.stop()
+    empty, full = (statistics.median(rates[is_full]) for is_full in rates)
+    print(f"live sessions a second: {empty:.0f}, with {max(sizes)} MiB resident in the server {full:.0f}, "
+          f"ratio {full / empty:.2f} (medians of {rounds})")
+
+
+for figure in (start, idle, gap, colours, resident):
     figure()

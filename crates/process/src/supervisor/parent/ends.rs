@@ -8,7 +8,7 @@ use crate::supervisor::held::kill;
 use crate::supervisor::protocol::Event;
 use crate::tree;
 use anywire_model::{ExitReason, SessionId};
-use rustix::process::{Signal, WaitOptions, WaitStatus};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 
 /// What a stopping server gets to finish with its clients.
 const SERVER_GRACE_MS: u64 = 3_000;
@@ -30,6 +30,20 @@ impl Parent {
         }
         if self.sessions.values().any(|held| held.ladder.is_some()) {
             self.look_at.get_or_insert(boottime_ms() + LOOK_MS);
+        }
+    }
+
+    /// The same for one session's program alone: no more than a look whether it has ended.
+    pub(super) fn reap_leader(&mut self, id: SessionId) {
+        let held = self.sessions.get(&id).filter(|held| held.exit.is_none());
+        let Some(leader) = held.map(|held| held.leader) else {
+            return;
+        };
+        if let Ok(Some((_, status))) =
+            rustix::process::waitpid(Pid::from_raw(leader), WaitOptions::NOHANG)
+        {
+            self.leaders.remove(&leader);
+            self.leader_ended(id, status);
         }
     }
 

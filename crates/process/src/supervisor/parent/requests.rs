@@ -64,7 +64,7 @@ impl Parent {
             } => self.spawn(token, id, service, size),
             Request::Kill { id, reason } => {
                 // What has ended by itself by now was not killed.
-                self.reap();
+                self.reap_leader(id);
                 if let Some(held) = self
                     .sessions
                     .get_mut(&id)
