@@ -154,6 +154,13 @@ def colours(rounds=5):
           f"ratio {coloured / plain:.2f} (medians of {rounds})")
 
 
+def more(connection, most):
+    data = connection.recv(most)
+    if not data:
+        sys.exit("the server closed a connection")
+    return data
+
+
 def fill(server, count=128, log=2 << 20):
     """Sessions whose logs are full, so that the server has 256 MiB resident; returns their connections and how much."""
     connections = [server.connect() for _ in range(count)]
@@ -162,7 +169,7 @@ def fill(server, count=128, log=2 << 20):
     for connection in connections:
         tail = b""
         while b"END_MARK" not in tail:
-            tail = (tail + connection.recv(1 << 18))[-64:]
+            tail = (tail + more(connection, 1 << 18))[-64:]
     return connections, status(server.server(), "VmRSS") >> 10
 
 
@@ -174,7 +181,7 @@ def starts(server, count=300, at_once=8):
             connection = server.connect()
             got = b""
             while b"hi" not in got:
-                got += connection.recv(64)
+                got += more(connection, 64)
             connections.append(connection)
         return connections
     begun = time.monotonic()

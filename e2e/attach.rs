@@ -273,12 +273,24 @@ async fn the_end_of_piped_input_leaves_a_shared_session_alone() {
     keys.write_all(b"echo pi''ped\r").expect("it reads");
     drop(keys);
     client.see("piped").await;
-    let mut said = BufReader::new(piped.stderr.take().expect("a pipe")).lines();
-    assert!(said.any(|line| line.is_ok_and(|line| line.contains("only watching now"))));
+    let (tell, told) = std::sync::mpsc::channel();
+    let said = BufReader::new(piped.stderr.take().expect("a pipe"));
+    std::thread::spawn(move || {
+        said.lines()
+            .map_while(Result::ok)
+            .try_for_each(|line| tell.send(line))
+    });
+    wait_until("the note", || {
+        told.try_iter()
+            .find(|line| line.contains("only watching now"))
+    })
+    .await;
     client.send("echo and li''ving\r");
     client.see("and living").await;
-    drop(attach(&["--eof"]).stdin.take());
+    let mut last = attach(&["--eof"]);
+    drop(last.stdin.take());
     assert_eq!(client.exit().await.code, 0);
+    wait_until("the command's end", || last.try_wait().expect("a child")).await;
     let output = piped.wait_with_output().expect("the command ends");
     assert_eq!(output.status.code(), Some(0));
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();

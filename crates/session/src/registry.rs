@@ -317,11 +317,15 @@ impl Table {
     ) -> Result<Reserved, CreateError> {
         let max_sessions = self.settings.read().max_sessions;
         let mut sessions = self.sessions.lock();
-        if sessions.by_name.len() >= max_sessions {
+        let named =
+            |session: &Session| sessions.by_name.get(&*session.name()) == Some(&session.id());
+        if sessions.is_full(sessions.by_name.len(), max_sessions, named) {
             return Err(CreateError::Busy(max_sessions));
         }
         let count = sessions.counts.get(service).copied().unwrap_or_default();
-        if count >= policy.max_sessions {
+        if sessions.is_full(count, policy.max_sessions, |session| {
+            session.0.running.service == service
+        }) {
             return Err(CreateError::ServiceBusy(policy.max_sessions));
         }
         let name = match name {
@@ -366,6 +370,13 @@ impl Sessions {
         if let Some(count) = self.counts.get_mut(service) {
             *count = count.saturating_sub(1);
         }
+    }
+
+    /// Whether as many live as may. Those that have ended and can still be read are in `count`, but do not live: where
+    /// `count` is so large, they are looked for among the `counted`.
+    fn is_full(&self, count: usize, most: usize, counted: impl Fn(&Session) -> bool) -> bool {
+        let over = |session: &&Session| session.has_ended() && counted(session);
+        count >= most && count - self.by_id.values().filter(over).count().min(count) >= most
     }
 
     fn free_name_of_ended(&mut self, name: &str) {

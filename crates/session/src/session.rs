@@ -474,10 +474,7 @@ impl Inner {
     pub(crate) fn sweep(&self, now_ms: u64) -> Option<Over> {
         let mut state = self.state.lock();
         if self.log().exit().is_some() {
-            if state.ended_ms.is_none() {
-                state.ended_ms = Some(now_ms);
-                self.save_page_of(&state);
-            }
+            self.note_end(&mut state, now_ms);
             return Some(Over {
                 at_ms: state.ended_ms.unwrap_or(now_ms),
                 created_ms: self.log().created_ms(),
@@ -510,6 +507,14 @@ impl Inner {
             self.running.control.kill(reason);
         }
         None
+    }
+
+    /// It has ended, and a later server is to know since when.
+    fn note_end(&self, state: &mut State, now_ms: u64) {
+        if state.ended_ms.is_none() {
+            state.ended_ms = Some(now_ms);
+            self.save_page_of(state);
+        }
     }
 
     /// Why the session is to end now, if it is.
@@ -555,6 +560,10 @@ impl Watcher for Inner {
             tracing::info!(session = %self.running.id, name = %name, %reason, bytes = log.head(), "ended");
             if let Some(home) = self.home.upgrade() {
                 home.counters.ended(reason);
+            }
+            // Whoever ends it may be holding the state; then the sweep does this in a moment.
+            if let Some(mut state) = self.state.try_lock() {
+                self.note_end(&mut state, anywire_process::boottime_ms());
             }
         }
     }

@@ -226,6 +226,24 @@ async fn a_service_may_have_a_limit_of_its_own() {
     create().await.unwrap();
 }
 
+/// What has ended can still be read, and is in nobody's way.
+#[tokio::test]
+async fn ended_sessions_do_not_count() {
+    let policy = Policy {
+        max_sessions: 1,
+        keep_ended: Some(Duration::from_secs(3600)),
+        ..Policy::new(Duration::from_secs(1000))
+    };
+    let script = Script::new(64 << 10);
+    let registry = registry_with(policy)(&script, Io::Pty);
+    let create = || registry.create("script", Create::default());
+    create().await.unwrap();
+    assert!(matches!(create().await, Err(CreateError::ServiceBusy(1))));
+    script.log.end(ExitReason::Code { code: 0 });
+    create().await.unwrap();
+    assert_eq!(registry.list().len(), 2);
+}
+
 #[tokio::test]
 async fn an_audience_does_not_lock_the_owner_out() {
     let (_registry, session, _script) = session(64 << 10, Io::Pty).await;

@@ -1,18 +1,17 @@
 //! Where a password comes from: the terminal, a file or the environment, never the command line.
 
 use anyhow::{Context as _, Result, bail};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex as Code, Termios, tcgetattr, tcsetattr,
+};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
 
 /// The variable that may hold it.
 const VARIABLE: &str = "ANYWIRE_PASSWORD";
 /// Bytes of a password.
-const MAX: u64 = 1024;
+const MAX: usize = 1024;
 /// Why a password on the command line is refused.
 const REFUSED: &str = "a password on the command line can be read by every process of this machine: use -p alone to be \
     asked for it, --password-file FILE, or the variable ANYWIRE_PASSWORD";
@@ -64,7 +63,7 @@ fn read(path: &Path) -> Result<String> {
     let doing = || format!("reading the password from {}", path.display());
     let file = File::open(path).with_context(doing)?;
     let mut line = String::new();
-    BufReader::new(file.take(MAX))
+    BufReader::new(file.take(MAX as u64))
         .read_line(&mut line)
         .with_context(doing)?;
     let password = line.trim_end_matches(['\r', '\n']);
@@ -83,23 +82,14 @@ pub(crate) fn ask(prompt: &str) -> Result<String> {
     let terminal = terminal.context(
         "there is no terminal to ask for the password at; use --password-file or ANYWIRE_PASSWORD",
     )?;
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("asking for the password")?;
-    let line = runtime.block_on(async {
-        // Before the terminal is silent: a signal that ends this process in between would leave it so.
-        let ended = ended().context("watching for signals")?;
-        let silent = Silent::new(&terminal).context("hiding what is typed")?;
-        (&terminal)
-            .write_all(prompt.as_bytes())
-            .context("asking for the password")?;
-        let typed = tokio::select! {
-            typed = type_line(&terminal) => typed,
-            () = ended => Err(io::ErrorKind::Interrupted.into()),
-        };
-        drop(silent);
-        let _ = (&terminal).write_all(b"\n");
-        typed.context("reading the password")
-    })?;
+    let silent = Silent::new(&terminal).context("hiding what is typed")?;
+    (&terminal)
+        .write_all(prompt.as_bytes())
+        .context("asking for the password")?;
+    let typed = silent.type_line();
+    drop(silent);
+    let _ = (&terminal).write_all(b"\n");
+    let line = typed.context("reading the password")?;
     let password = line.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
         bail!("no password was typed");
@@ -107,36 +97,8 @@ pub(crate) fn ask(prompt: &str) -> Result<String> {
     Ok(password.to_owned())
 }
 
-/// Waits for a signal that would end this process. From this call on none does.
-fn ended() -> io::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut quit = signal(SignalKind::quit())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = quit.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    })
-}
-
-/// Reads a line; cancelling leaves the thread behind that waits for it, until the process ends.
-async fn type_line(terminal: &File) -> io::Result<String> {
-    let terminal = terminal.try_clone()?;
-    let (send, line) = oneshot::channel();
-    std::thread::Builder::new().spawn(move || {
-        let mut line = String::new();
-        let read = BufReader::new(terminal.take(MAX)).read_line(&mut line);
-        let _ = send.send(read.map(|_| line));
-    })?;
-    line.await
-        .unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
-}
-
-/// A terminal that does not show what is typed, until this is dropped.
+/// A terminal that shows nothing of what is typed, until this is dropped. Its keys send no signals meanwhile, which would
+/// end this process and leave it so: the one that interrupts ends the line instead.
 struct Silent<'a> {
     terminal: &'a File,
     before: Termios,
@@ -146,9 +108,31 @@ impl<'a> Silent<'a> {
     fn new(terminal: &'a File) -> rustix::io::Result<Self> {
         let before = tcgetattr(terminal)?;
         let mut silent = before.clone();
-        silent.local_modes -= LocalModes::ECHO;
+        silent.local_modes -= LocalModes::ECHO | LocalModes::ISIG;
+        silent.local_modes |= LocalModes::ICANON;
+        silent.special_codes[Code::VEOL] = before.special_codes[Code::VINTR];
         tcsetattr(terminal, OptionalActions::Flush, &silent)?;
         Ok(Self { terminal, before })
+    }
+
+    /// A line, its end included.
+    fn type_line(&self) -> io::Result<String> {
+        // 0 is none (`_POSIX_VDISABLE`).
+        let interrupt = Some(self.before.special_codes[Code::VINTR]).filter(|key| *key != 0);
+        let mut terminal = self.terminal;
+        let (mut buffer, mut len) = ([0; MAX], 0);
+        loop {
+            let more = terminal.read(&mut buffer[len..])?;
+            len += more;
+            let line = &buffer[..len];
+            if interrupt.is_some_and(|key| line.contains(&key)) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            if more == 0 || len == MAX || line.ends_with(b"\n") {
+                let line = String::from_utf8(line.to_vec());
+                return line.map_err(|_| io::ErrorKind::InvalidData.into());
+            }
+        }
     }
 }
 

@@ -96,6 +96,7 @@ pub fn adopt(socket: OwnedFd) -> io::Result<Adopted> {
     let config = read_config(config)?;
     let vault = Vault::open(vault.as_fd())?;
     let (mut pipes, mut listeners, mut found) = (Vec::new(), Vec::new(), Vec::new());
+    let mut lost = Vec::new();
     loop {
         match hand.next()? {
             (Event::Stage, fds) => {
@@ -105,7 +106,9 @@ pub fn adopt(socket: OwnedFd) -> io::Result<Adopted> {
                 pipes.push(StagePipe { read, write });
             }
             (Event::Listener { name }, fds) => {
-                listeners.extend(fds.into_iter().next().map(|fd| (name, fd)));
+                let socket = fds.into_iter().next();
+                let socket = socket.ok_or_else(|| unexpected("a listener without its socket"))?;
+                listeners.push((name, socket));
             }
             (
                 Event::Session {
@@ -124,7 +127,10 @@ pub fn adopt(socket: OwnedFd) -> io::Result<Adopted> {
                     let linger = Duration::from_millis(linger_ms);
                     found.push((id, service, pid, ends, linger, log, exit));
                 }
-                Err(error) => tracing::error!(session = %id, %error, "adopting"),
+                Err(error) => {
+                    tracing::error!(session = %id, %error, "adopting");
+                    lost.push(id);
+                }
             },
             (Event::Adopt, _) => break,
             (event, _) => {
@@ -141,6 +147,8 @@ pub fn adopt(socket: OwnedFd) -> io::Result<Adopted> {
         .collect();
     stages.recover(|id| logs.get(&id).cloned())?;
     let spawn = Supervised::new(hand.socket, stages)?;
+    // Nobody could reach them.
+    lost.into_iter().for_each(|id| spawn.discard(id));
     let orphans = found
         .into_iter()
         .map(|(id, service, pid, ends, linger, log, exit)| Orphan {

@@ -317,7 +317,8 @@ impl Admission {
         if need == Need::Nothing {
             return Ok(None);
         }
-        let is_local = way.local && !is_forwarded(headers);
+        // A proxy on this machine passes on what came from others, and may say so in the one way or the other.
+        let is_local = way.local && !is_forwarded(headers) && origin::is_loopback(host);
         if !way.auth || (need == Need::PrincipalUnlessLocal && is_local) {
             return Ok(Some(peer.principal(None)));
         }

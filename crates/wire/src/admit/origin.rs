@@ -6,7 +6,7 @@
 use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A page of another origin sent this, or may have.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub fn loopback_hosts(address: SocketAddr) -> Vec<String> {
     hosts
 }
 
-/// The request's host, if it has exactly one and it is in the list, or is the address `at` that was connected to: no
-/// name of somebody else's leads there, since none is in it.
+/// The request's host, if it has exactly one and it is in the list or the address `at` that was connected to. A page of
+/// somebody else's cannot have that one: its host is a name, or another machine's address.
 pub(super) fn host<'a>(
     request: &'a Parts,
     hosts: &[String],
@@ -46,16 +46,32 @@ pub(super) fn host<'a>(
     (agrees && (known(host) || at.is_some_and(|at| is_address(host, at)))).then_some(host)
 }
 
-/// Whether a value of `Host` is this address, in numbers.
+/// Whether a value of `Host` is this address, in the one way in which browsers write it.
 fn is_address(host: &str, at: SocketAddr) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let address = host.parse().ok().or_else(|| {
-        let port = Some(at.port()).filter(|port| matches!(port, 80 | 443))?;
-        Some(SocketAddr::new(bare.parse().ok()?, port))
-    });
-    address.is_some_and(|address: SocketAddr| {
-        (address.ip().to_canonical(), address.port()) == (at.ip().to_canonical(), at.port())
-    })
+    let at = SocketAddr::new(at.ip().to_canonical(), at.port());
+    let text = at.to_string();
+    let bare = match at.port() {
+        80 => text.strip_suffix(":80"),
+        443 => text.strip_suffix(":443"),
+        _ => None,
+    };
+    host.eq_ignore_ascii_case(&text) || bare.is_some_and(|bare| host.eq_ignore_ascii_case(bare))
+}
+
+/// Whether a value of `Host` means this machine to whoever sent it.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let name = name(host);
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse();
+    name.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
+}
+
+/// A value of `Host` without its port.
+fn name(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, end)) if end.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
 }
 
 /// Whether a page of ours is known to have sent this; an error if another one did. A link from another site may lead
@@ -95,11 +111,7 @@ pub(super) struct Own<'a> {
 impl Own<'_> {
     /// The origin of pages at another port of the same host, as a browser writes it.
     pub(super) fn at_port(self, port: u16) -> String {
-        let name = match self.host.rsplit_once(':') {
-            Some((name, end)) if end.bytes().all(|byte| byte.is_ascii_digit()) => name,
-            _ => self.host,
-        };
-        let name = name.to_ascii_lowercase();
+        let name = name(self.host).to_ascii_lowercase();
         match (self.tls, port) {
             (false, 80) => format!("http://{name}"),
             (true, 443) => format!("https://{name}"),

@@ -87,8 +87,11 @@ fn the_address_that_was_connected_to_is_a_host_of_ours() {
     assert!(reached("[fd00::7]:8443", "[fd00::7]:8443"));
     assert!(reached("192.0.2.7:443", "192.0.2.7"));
     assert!(reached("[fd00::7]:80", "[fd00::7]"));
+    assert!(!reached("192.0.2.7:443", "[192.0.2.7]"));
+    assert!(!reached("[fd00::7]:80", "fd00::7"));
     for host in [
         "192.0.2.7",
+        "192.0.2.7:08443",
         "192.0.2.7:8444",
         "192.0.2.8:8443",
         "192.0.2.7.evil.example:8443",

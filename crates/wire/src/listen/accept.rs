@@ -6,7 +6,7 @@ use crate::link::Socket;
 use crate::peer::Peer;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::os::fd::AsRawFd as _;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// A listener that is waited for.
@@ -59,16 +59,28 @@ impl Accepted {
         }
     }
 
-    /// Whether descriptors are left for the sessions beside this connection. It can wait here until there are: it has
-    /// one already.
+    /// Sees to it that enough descriptors are left for the sessions; until then the connection can wait here. One on a
+    /// UNIX socket need not: by it this user ends what holds them.
     ///
     /// # Errors
     /// When too few are left: as if it had none.
-    pub(super) fn leaves_room(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream, _) => leaves_room(stream.as_fd()),
-            Self::Unix(stream) => leaves_room(stream.as_fd()),
+    pub(super) fn leave_room(&mut self) -> io::Result<()> {
+        let Self::Tcp(stream, _) = self else {
+            return Ok(());
+        };
+        // A new descriptor has the lowest free number: below the last ones are those that connections may have.
+        let (most, kept) = limits::descriptors();
+        let fits = |stream: &std::net::TcpStream| {
+            usize::try_from(stream.as_raw_fd()).is_ok_and(|number| number + kept < most)
+        };
+        if !fits(stream) {
+            let lower = stream.try_clone()?;
+            if !fits(&lower) {
+                return Err(rustix::io::Errno::MFILE.into());
+            }
+            *stream = lower;
         }
+        Ok(())
     }
 
     /// Joins the current runtime; `None` for a process of another user.
@@ -90,21 +102,4 @@ impl Accepted {
             }
         }
     }
-}
-
-/// A new descriptor has the lowest free number, so its number says how many there are at least.
-fn leaves_room(connection: BorrowedFd<'_>) -> io::Result<()> {
-    let (most, kept) = limits::descriptors();
-    let fits = |descriptor: BorrowedFd<'_>| {
-        usize::try_from(descriptor.as_raw_fd()).is_ok_and(|number| number + kept < most)
-    };
-    if fits(connection) {
-        return Ok(());
-    }
-    // It may have come when there were fewer.
-    let another = rustix::io::fcntl_dupfd_cloexec(connection, 0)?;
-    if fits(another.as_fd()) {
-        return Ok(());
-    }
-    Err(rustix::io::Errno::MFILE.into())
 }

@@ -104,13 +104,13 @@ async fn accept_all(
 ) {
     let mut backoff = Backoff::default();
     for (worker, shutdown) in workers.iter().cycle() {
-        let accepted = loop {
+        let mut accepted = loop {
             match acceptor.accept().await {
                 Ok(accepted) => break accepted,
                 Err(error) => backoff.wait(&error).await,
             }
         };
-        while let Err(error) = accepted.leaves_room() {
+        while let Err(error) = accepted.leave_room() {
             backoff.wait(&error).await;
         }
         backoff = Backoff::default();

@@ -37,8 +37,8 @@ pub struct AttachArgs {
     /// Only watch: send no input and no size
     #[arg(long)]
     view: bool,
-    /// When standard input, not a terminal, ends, end the program's input too; a session that this command opens does
-    /// so anyway, one that it joins goes on for others
+    /// End the program's input when what is piped in ends, as in a session that this command opens; without it a session
+    /// that it joins goes on
     #[arg(long, conflicts_with = "view")]
     eof: bool,
     /// The key that leaves the session running and returns here, or none
@@ -311,7 +311,8 @@ impl Attach {
         let Some(bytes) = input else {
             let detach = self.console.is_raw();
             self.input_open = false;
-            if self.ends_input {
+            // Where a terminal is not raw somebody has typed this end.
+            if self.ends_input || (self.console.is_terminal && !detach) {
                 self.progress.close_input();
             } else if !detach {
                 note(

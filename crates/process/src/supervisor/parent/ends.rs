@@ -75,6 +75,8 @@ impl Parent {
     }
 
     pub(super) fn stop(&mut self) {
+        // What has ended by itself by now was not killed.
+        self.reap();
         let now = boottime_ms();
         let again = self.stop.is_some();
         let server_at = self.stop.and_then(|stop| stop.server_at);

@@ -27,7 +27,8 @@ impl Parent {
         let Some(server) = &mut self.server else {
             return;
         };
-        for held in self.sessions.values_mut().filter(|held| !held.exit_told) {
+        let untold = |held: &&mut Held| !held.exit_told && !held.forgotten;
+        for held in self.sessions.values_mut().filter(untold) {
             if let Some(reason) = &held.exit {
                 held.exit_told = true;
                 let event = Event::Exit {

@@ -101,8 +101,10 @@ fn not_created(error: CreateError) -> Problem {
         CreateError::NoService(_) => bad(format!("{detail}; GET /api/services lists them")),
         CreateError::BadName(_) => bad(detail),
         CreateError::NameTaken(_) => Problem::new(StatusCode::CONFLICT, detail),
-        CreateError::Busy(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-            .with(RETRY_AFTER, HeaderValue::from_static("10")),
+        CreateError::Busy(_) | CreateError::ServiceBusy(_) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+                .with(RETRY_AFTER, HeaderValue::from_static("10"))
+        }
         _ => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail),
     }
 }
