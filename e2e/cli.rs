@@ -60,6 +60,9 @@ async fn a_session_s_life_in_commands() {
             .then_some(())
     })
     .await;
+    let lines = |arguments: &[&str]| run(&server, arguments).lines().count();
+    assert!(lines(&["screen", "play"]) < 24);
+    assert_eq!(lines(&["screen", "play", "--full"]), 24);
     let screen: Value =
         serde_json::from_str(&run(&server, &["screen", "play", "--json"])).expect("JSON");
     assert!(screen["cells"].is_array() && screen["size"]["cols"] == 80);
@@ -100,19 +103,44 @@ async fn who_errs_is_told_what_to_do() {
     run(&server, &["new", "--name", "other"]);
     for command in ["screen", "logs", "kill", "attach"] {
         let said = say(&[command, "wrok"]);
-        assert!(
-            said.contains("did you mean work or other?"),
-            "{command}: {said}"
-        );
+        assert!(said.contains("did you mean work?"), "{command}: {said}");
+        let said = say(&[command, "nothing-like-it"]);
+        assert!(said.contains("there are: "), "{command}: {said}");
+        assert!(said.contains("work") && said.contains("other"), "{said}");
     }
     let said = say(&["new", "nothing"]);
-    assert!(said.contains("no service is called \"nothing\""), "{said}");
+    assert!(
+        said.contains("no service is called \"nothing\"; there are: env"),
+        "{said}"
+    );
     let said = say(&["new", "--name", "work"]);
     assert!(said.contains("exists"), "{said}");
     let said = say(&["send", "work", "--keys", "ctrl-up"]);
     assert!(said.contains("is no key"), "{said}");
     let said = say(&["logs", "work", "--since", "999999"]);
     assert!(said.contains("ends at"), "{said}");
+    let port = server.address("http").port().to_string();
+    let said = say(&["ls", "--server", "other"]);
+    let running = format!("no server called other runs; there are: {port}");
+    assert!(said.contains(&running), "{said}");
+    let early = run(&server, &["--server", &port, "ls"]);
+    assert_eq!(early, run(&server, &["ls", "--server", &port]));
+    // What is typed counts before what the environment says, and what says nothing is not there.
+    let url = format!("http://127.0.0.1:{port}");
+    for (variable, value, arguments) in [
+        ("ANYWIRE_SERVER", "other", &["ls", "--url", &url][..]),
+        (
+            "ANYWIRE_URL",
+            "http://127.0.0.1:1",
+            &["ls", "--server", &port],
+        ),
+        ("ANYWIRE_SERVER", "", &["ls"]),
+        ("ANYWIRE_URL", "", &["ls"]),
+    ] {
+        let mut command = server.cli(arguments);
+        command.env(variable, value);
+        assert!(good(command).contains("work"), "{variable}={value}");
+    }
     let mut nowhere = server.cli(&["ls"]);
     nowhere.env("ANYWIRE_RUNTIME_DIR", server.dir().join("elsewhere"));
     let said = bad(nowhere);
@@ -222,6 +250,13 @@ async fn a_url_and_a_code_are_as_good_as_the_socket() {
     let code = server.code().expect("a start code");
     let said = bad(remote(&server, &url, "", &["ls"]));
     assert!(said.contains("ANYWIRE_TOKEN"), "{said}");
+    for secret in ["AAAAAAAAAA", "teacher:wrong"] {
+        let said = bad(remote(&server, &url, secret, &["ls"]));
+        assert_eq!(
+            said,
+            "anywire: listing sessions: that start code, token or password is wrong, or that ticket has been used\n"
+        );
+    }
     let new = remote(&server, &url, &code, &["new", "--name", "far"]);
     assert_eq!(good(new), "far\n");
     // The URL as it was printed, and one with a ticket.
@@ -394,6 +429,93 @@ async fn a_new_session_is_joined_in_a_terminal() {
     terminal.send("\x1c");
     terminal.see("left:0").await;
     assert!(run(&inner, &["ls"]).contains("inside"));
+}
+
+/// Whoever reads may have seen enough; a full disk has not.
+#[tokio::test]
+async fn what_nobody_reads_is_no_error_and_what_cannot_be_written_is() {
+    let server = shell().start();
+    for arguments in [
+        &["config", "schema"][..],
+        &["config", "show"],
+        &["config", "new-token"],
+        &["framed", "--print-config"],
+        &["xwterm", "-print-config"],
+        &["xwterm", "-help"],
+        &["man"],
+        &["completions", "bash"],
+        &["ls"],
+        &["ls", "--json"],
+        &["code"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let run = |out: Stdio| {
+            let mut command = server.cli(arguments);
+            command.stdout(out).stderr(Stdio::piped());
+            let child = command.spawn().expect("it runs");
+            child.wait_with_output().expect("its end")
+        };
+        let done = run(writer.into());
+        assert_eq!(done.status.code(), Some(0), "{arguments:?} {done:?}");
+        assert!(done.stderr.is_empty(), "{arguments:?} {done:?}");
+        let full = File::options().write(true).open("/dev/full");
+        let done = run(full.expect("a full device").into());
+        assert_eq!(done.status.code(), Some(1), "{arguments:?} {done:?}");
+        let said = String::from_utf8(done.stderr).expect("text");
+        assert!(
+            said.starts_with("anywire: writing to standard output: No space left"),
+            "{arguments:?} {said}"
+        );
+        assert_eq!(said.lines().count(), 1, "{arguments:?} {said}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_user_comes_in_with_name_and_password() {
+    let mut hash = Command::new(env!("CARGO_BIN_EXE_anywire"));
+    hash.args(["config", "hash-password"]);
+    hash.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut hashing = hash.spawn().expect("it runs");
+    let mut stdin = hashing.stdin.take().expect("a pipe");
+    stdin.write_all(b"white:rabbit").expect("input");
+    drop(stdin);
+    let hash = hashing.wait_with_output().expect("its end").stdout;
+    let hash = String::from_utf8(hash).expect("text");
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let file = folder.path().join("anywire.yaml");
+    let users = format!(
+        "auth: {{users: {{teacher: {{password: {:?}, role: owner}}}}}}\n",
+        hash.trim()
+    );
+    std::fs::write(&file, users).expect("a file");
+    let server = shell().with_auth().file(&file).start();
+    let url = format!("http://{}", server.address("http"));
+    let ls = |secret| remote(&server, &url, secret, &["ls"]);
+    assert_eq!(good(ls("teacher:white:rabbit")), "no sessions\n");
+    assert!(bad(ls("teacher:white")).contains("password is wrong"));
+    server.stop().await;
+}
+
+/// As `ps` and `top` show them.
+#[tokio::test]
+async fn processes_have_the_program_s_name() {
+    let server = shell().start();
+    for pid in [
+        server.supervisor_pid(),
+        server.server_pid().expect("a server"),
+    ] {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).expect("a process");
+        assert_eq!(name, "anywire\n");
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).expect("a process");
+        assert!(
+            !line.starts_with(b"/proc"),
+            "{}",
+            String::from_utf8_lossy(&line)
+        );
+    }
+    server.stop().await;
 }
 
 #[test]

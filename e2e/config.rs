@@ -193,6 +193,17 @@ async fn what_cannot_be_served_is_refused_at_the_start() {
     );
     let told = refused(&folder, &["-l", "tcp://127.0.0.1:0?rol=viewer"]).await;
     assert!(told.contains("did you mean \"role\"?"), "{told}");
+    for (arguments, wanted) in [
+        (
+            &["-l", "unix:///no/such/x.sock"][..],
+            "there is no folder /no/such",
+        ),
+        (&["-l", "http://localhost:99999"], "a port is at most 65535"),
+        (&["--log", "loud"], "\"loud\" is no level of logs"),
+    ] {
+        let told = refused(&folder, arguments).await;
+        assert!(told.contains(wanted), "{arguments:?} {told}");
+    }
     let path = folder.write("servces: {}\n");
     let told = refused(&folder, &["-c", path.to_str().unwrap()]).await;
     assert!(told.ends_with("\n1 | servces: {}\n  | ^^^^^^^\n"), "{told}");
@@ -216,6 +227,28 @@ async fn a_port_in_use_is_told_with_who_has_it() {
             address.port() + 1
         )
     );
+    // Each command says another port in its own words.
+    let port = address.port().to_string();
+    for (arguments, option) in [
+        (&["framed", "-P", &port][..], "-P"),
+        (&["xwterm", "-http", &port, "-no-websocket"], "-http"),
+        (&["xwterm", "-ws", &port, "-no-http"], "-ws"),
+    ] {
+        let output = server.cli(arguments).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        let words = format!("choose another port: {option} {}\n", address.port() + 1);
+        assert!(told.ends_with(&words), "{arguments:?} {told}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_misspelt_variable_is_told_in_a_line() {
+    let server = Config::new(BINARY)
+        .variable("ANYWIRE_LISTN", "http://127.0.0.1:0")
+        .start();
+    let told = "ANYWIRE_LISTN is no setting: did you mean ANYWIRE_LISTEN?";
+    assert_eq!(server.log().matches(told).count(), 1, "{}", server.log());
     server.stop().await;
 }
 

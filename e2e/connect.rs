@@ -16,6 +16,30 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
 #[test]
+fn who_answers_not_is_told_with_what_would() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let at = closed.unwrap();
+    let (framed, raw) = (format!("framed://{at}"), format!("tcp://{at}"));
+    let done = cli(&["request", &framed, "a", "b"]);
+    assert_eq!(done.status.code(), Some(3));
+    let told = format!("anywire: nobody answers at {at}; `anywire echo -l {framed}` would\n");
+    assert_eq!(text(&done.stderr), told);
+    let done = cli(&["connect", &raw]);
+    assert_eq!(done.status.code(), Some(1));
+    let told = text(&done.stdout);
+    assert!(
+        told.contains(&format!("`anywire echo -l {raw}` would")),
+        "{told}"
+    );
+    assert!(!told.contains("latency"), "{told}");
+    // What is named is what is taken.
+    let told = cli(&["request", &raw, "a", "b"]);
+    assert_eq!(told.status.code(), Some(2));
+    let told = text(&told.stderr);
+    assert!(!told.contains("tcp://HOST"), "{told}");
+}
+
+#[test]
 fn wrong_usage_exits_2_and_other_machines_are_not_served_by_accident() {
     for (arguments, said) in [
         (&["framed", "-h", ""][..], "needs a password"),

@@ -45,10 +45,10 @@ fn the_command_line_is_the_sample_server_s() {
             &["-docdir", "/usr/bin", "-upload-dir", "/usr"],
             "a folder of their own",
         ),
-        (&["-bind", "0.0.0.0"], "--insecure-no-auth"),
+        (&["-bind", "0.0.0.0"], " -insecure-no-auth"),
         (
             &["-bind", "0.0.0.0", "-insecure-no-auth"],
-            "--insecure-no-tls",
+            " -insecure-no-tls",
         ),
     ] {
         let output = run(arguments);

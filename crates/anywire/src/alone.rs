@@ -1,6 +1,7 @@
 //! Serving in this process alone, without a supervisor: for handlers, which have no process to keep.
 
 use crate::listener::ListenUrl;
+use crate::print::print_line;
 use crate::workers::Workers;
 use anyhow::{Context as _, Result};
 use anywire_session::Registry;
@@ -34,7 +35,7 @@ pub(crate) async fn serve(
     } in listeners
     {
         if let Some(url) = url {
-            println!("{url}");
+            print_line(url.to_string())?;
         }
         wires.spawn(anywire_wire::serve(
             bound,
@@ -44,7 +45,7 @@ pub(crate) async fn serve(
         ));
     }
     if let Some(note) = note {
-        println!("{note}");
+        print_line(note)?;
     }
     metrics.set_ready(true);
     let mut terminate = signal(SignalKind::terminate()).context("listening for signals")?;

@@ -45,7 +45,8 @@ pub(crate) fn echo(args: EchoArgs) -> Result<ExitCode> {
     let mut listeners = Vec::new();
     for (index, rules) in config.listeners.iter().enumerate() {
         listener::protocol(&rules.url)?;
-        listeners.extend(listener::bind(index, &rules.url)?);
+        let at_port = |port| format!("-l {}", rules.url.with_port(port));
+        listeners.extend(listener::bind(index, &rules.url, &at_port)?);
     }
     let runtime = workers::runtime().context("starting the runtime")?;
     let workers = Workers::start(workers::count()).context("starting the workers")?;

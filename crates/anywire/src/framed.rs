@@ -9,6 +9,7 @@ use crate::config::values::{Bytes, Secret, Time};
 use crate::config::{self, Config};
 use crate::listener::{self, At, ListenUrl, Listener, Scheme};
 use crate::messages;
+use crate::print::print;
 use crate::server::{listener_rules, listener_url, settings};
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result, bail};
@@ -169,7 +170,7 @@ pub(crate) fn framed(args: FramedArgs) -> Result<ExitCode> {
     };
     if args.print_config {
         let (file, _) = config::made(&args.file(*first, password.as_deref())?)?;
-        print!("{}", config::print(&file)?);
+        print(config::print(&file)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     alone::raise_files();
@@ -232,7 +233,8 @@ fn addresses(args: &FramedArgs, has_password: bool) -> Result<Vec<SocketAddr>> {
 fn bind(addresses: &[SocketAddr]) -> Result<(Listener, SocketAddr)> {
     let mut result = Err(anyhow::anyhow!("there is no address"));
     for address in addresses {
-        result = listener::bind(0, &url(*address)).map(|mut sockets| (sockets.pop(), *address));
+        result = listener::bind(0, &url(*address), &|port| format!("-P {port}"))
+            .map(|mut sockets| (sockets.pop(), *address));
         if result.is_ok() {
             break;
         }

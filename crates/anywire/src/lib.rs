@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`cli`] is the command line, `serve` binds what a user asked for and becomes the supervisor, `server`
 //! is the process that the supervisor starts, `config` what the one tells the other and what users write, `listener`
-//! from URLs to sockets, `programs` where a session's program comes from, `logging` how both log.
+//! from URLs to sockets, `programs` where a session's program comes from, `logging` how both log, `print` how commands
+//! print.
 
 mod access;
 mod activity;
@@ -16,6 +17,8 @@ mod hubs;
 mod listener;
 mod logging;
 mod messages;
+mod nearest;
+mod print;
 mod programs;
 pub mod runtime_dir;
 mod serve;

@@ -5,9 +5,11 @@ use crate::config::runtime::{self, Certificate, Config, Settled};
 use crate::config::values::{Cells, Time};
 use crate::config::{self, Overlay};
 use crate::listener::{self, At, Listener, Scheme};
+use crate::nearest::nearest;
 use crate::{logging, runtime_dir, server, workers};
 use anyhow::{Context as _, Result};
 use anywire_process::supervisor::{self, Plan, Rules};
+use clap::Args as _;
 use clap::builder::BoolishValueParser;
 use std::ffi::OsString;
 use std::os::unix::net::UnixListener;
@@ -16,6 +18,20 @@ use std::process::ExitCode;
 
 /// The argument that makes this executable read the configuration again for a supervisor.
 pub(crate) const RELOAD: &str = "__reload";
+/// What our variables begin with.
+const PREFIX: &str = "ANYWIRE_";
+/// The rest of those that are no setting of `serve`.
+const OTHERS: [&str; 9] = [
+    "CA",
+    "FINGERPRINT",
+    "KILL_AT",
+    "PASSWORD",
+    "RUNTIME_DIR",
+    "SERVER",
+    "SESSION",
+    "TOKEN",
+    "URL",
+];
 
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
@@ -123,24 +139,77 @@ impl ServeArgs {
 
 /// Runs until stopped. The exit code is for the shell.
 pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode> {
-    run(args.settle()?, args.name.as_deref(), |config| {
-        reload_command(&args, config)
-    })
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let misspelt = misspelt(variables);
+    let settled = args.settle().inspect_err(|_| {
+        // What is wrong may be that this was not read.
+        misspelt
+            .iter()
+            .for_each(|what| eprintln!("anywire: {what}"));
+    })?;
+    let terms = Terms {
+        name: args.name.as_deref(),
+        misspelt,
+        ..Terms::default()
+    };
+    run(settled, terms, |config| reload_command(&args, config))
+}
+
+/// Variables that nobody reads and whose names are almost those of settings.
+fn misspelt(variables: impl Iterator<Item = String>) -> Vec<String> {
+    let command = ServeArgs::augment_args(clap::Command::new("serve"));
+    let of_flags = command.get_arguments().filter_map(|argument| {
+        let variable = argument.get_env()?.to_str()?;
+        variable.strip_prefix(PREFIX)
+    });
+    let known: Vec<&str> = of_flags.chain(OTHERS).collect();
+    let said = variables.filter_map(|name| {
+        let word = name.strip_prefix(PREFIX)?;
+        let meant = nearest(word, known.iter().copied())?;
+        (word != meant).then(|| format!("{name} is no setting: did you mean {PREFIX}{meant}?"))
+    });
+    said.collect()
+}
+
+/// How a command that serves differs from the others.
+pub(crate) struct Terms<'a> {
+    /// What the server is called.
+    pub(crate) name: Option<&'a str>,
+    /// What is to be told of the environment.
+    pub(crate) misspelt: Vec<String>,
+    /// How its user says another port for a listener.
+    pub(crate) at_port: fn(&runtime::Listener, u16) -> String,
+}
+
+impl Default for Terms<'_> {
+    fn default() -> Self {
+        Self {
+            name: None,
+            misspelt: Vec::new(),
+            at_port: |rules, port| format!("-l {}", rules.url.with_port(port)),
+        }
+    }
 }
 
 /// Binds what is asked for and becomes the supervisor. The command reads the configuration again.
 pub(crate) fn run(
     settled: Settled,
-    name: Option<&str>,
+    terms: Terms<'_>,
     reload: impl FnOnce(&Config) -> Vec<OsString>,
 ) -> Result<ExitCode> {
     let Settled { recipes, config } = settled;
+    let name = terms.name;
     logging::start(config.log.format, config.log.level.as_deref());
+    terms
+        .misspelt
+        .iter()
+        .for_each(|what| tracing::warn!("{what}"));
     let mut files = Files::default();
     let mut listeners = Vec::new();
     for (index, rules) in config.listeners.iter().enumerate() {
         listener::protocol(&rules.url)?;
-        listeners.extend(listener::bind(index, &rules.url)?);
+        let at_port = |port| (terms.at_port)(rules, port);
+        listeners.extend(listener::bind(index, &rules.url, &at_port)?);
         if let At::Path(path) = &rules.url.at {
             files.0.push(path.clone());
         }
@@ -273,7 +342,29 @@ fn command_line(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Args as _;
+
+    #[test]
+    fn a_variable_that_is_almost_a_setting_is_told() {
+        let of = |name: &str| misspelt(std::iter::once(name.to_owned())).pop();
+        for (name, meant) in [
+            ("ANYWIRE_LISTN", Some("ANYWIRE_LISTEN")),
+            ("ANYWIRE_INSECURE_NO_TSL", Some("ANYWIRE_INSECURE_NO_TLS")),
+            ("ANYWIRE_LISTEN", None),
+            ("ANYWIRE_SESSION", None),
+            ("ANYWIRE_TOKEN", None),
+            ("ANYWIRE_KILL_AT", None),
+            ("ANYWIRE_ROUNDS", None),
+            ("ANYWIRE_SEED", None),
+            ("ANYWIRE_BIN", None),
+            ("ANYWHERE_LISTN", None),
+        ] {
+            let told = of(name);
+            match meant {
+                None => assert_eq!(told, None, "{name}"),
+                Some(meant) => assert!(told.unwrap().contains(&format!("{meant}?")), "{name}"),
+            }
+        }
+    }
 
     #[test]
     fn every_flag_has_a_variable_and_both_are_documented() {

@@ -11,6 +11,7 @@ use crate::hubs::{self, Hubs};
 use crate::listener::{self, At, ListenUrl, Listener, Scheme};
 use crate::logging;
 use crate::messages;
+use crate::print::print_line;
 use crate::programs::Programs;
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
@@ -106,7 +107,10 @@ async fn serve(socket: OwnedFd, workers: &Workers) -> Result<()> {
     let metrics = Arc::<Metrics>::default();
     let hubs = Hubs::new(&registry, &config, &listeners);
     if epoch == 1 {
-        announce(&listeners, &access, &config);
+        // Sessions are worth more than a line that nobody can read; `anywire code` and `anywire url` say it again.
+        if let Err(error) = announce(&listeners, &access, &config) {
+            tracing::error!("telling where the listeners are: {error:#}");
+        }
     }
     spawn.ready().await.context("telling the supervisor")?;
     let page = page(&listeners, &config);
@@ -326,9 +330,9 @@ fn page(listeners: &[Listener], config: &Config) -> Option<Arc<str>> {
 }
 
 /// One line for each listener, for people and for scripts.
-fn announce(listeners: &[Listener], access: &Access, config: &Config) {
+fn announce(listeners: &[Listener], access: &Access, config: &Config) -> Result<()> {
     if config.log.quiet {
-        return;
+        return Ok(());
     }
     let mut told = HashSet::new();
     let (mut code_told, mut code_asked) = (false, false);
@@ -345,14 +349,14 @@ fn announce(listeners: &[Listener], access: &Access, config: &Config) {
         }
         let url = listener_url(listener, rules);
         if let (Some(dialect), Some(address)) = (rules.dialect, listener.address()) {
-            println!("{}", hubs::ready(dialect, address, rules));
+            print_line(hubs::ready(dialect, address, rules))?;
         }
         let web = rules.url.scheme == Scheme::Http && !matches!(rules.url.at, At::Path(_));
         if web && rules.auth {
-            println!("{url}#code={}", access.admission.start_code());
+            print_line(format!("{url}#code={}", access.admission.start_code()))?;
             code_told = true;
         } else {
-            println!("{url}");
+            print_line(url.to_string())?;
             // There it is of no use beside a password that needs no name.
             let has_own =
                 rules.url.scheme == Scheme::Framed && config.auth.users.contains_key(framed::USER);
@@ -361,11 +365,12 @@ fn announce(listeners: &[Listener], access: &Access, config: &Config) {
     }
     // Raw bytes and telnet ask for it, and no address has said it.
     if code_asked && !code_told {
-        println!("start code: {}", access.admission.start_code());
+        print_line(format!("start code: {}", access.admission.start_code()))?;
     }
     if let Some(line) = access.fingerprint() {
-        println!("{line}");
+        print_line(line)?;
     }
+    Ok(())
 }
 
 /// Until the supervisor says stop and all programs have ended, or it is gone: then the programs are lost.

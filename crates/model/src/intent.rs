@@ -1,10 +1,11 @@
 //! Intents: what a client wants of its session, whatever wire it speaks.
 
 use crate::Size;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A signal that a client may send to the foreground programs of its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Signal {
     /// Hang-up.
@@ -25,6 +26,33 @@ pub enum Signal {
     Stop,
     /// Go on.
     Cont,
+}
+
+/// Signals by name.
+const SIGNALS: [(&str, Signal); 9] = [
+    ("hup", Signal::Hup),
+    ("int", Signal::Int),
+    ("quit", Signal::Quit),
+    ("term", Signal::Term),
+    ("kill", Signal::Kill),
+    ("usr1", Signal::Usr1),
+    ("usr2", Signal::Usr2),
+    ("stop", Signal::Stop),
+    ("cont", Signal::Cont),
+];
+
+impl<'de> Deserialize<'de> for Signal {
+    /// Takes `int`, `INT` and `SIGINT`, as `kill` does.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let name = text.to_ascii_lowercase();
+        let name = name.strip_prefix("sig").unwrap_or(&name);
+        let found = SIGNALS.iter().find(|(known, _)| *known == name);
+        found.map(|(_, signal)| *signal).ok_or_else(|| {
+            let names = SIGNALS.map(|(name, _)| name).join(", ");
+            D::Error::custom(format_args!("{text:?} is no signal; there are {names}"))
+        })
+    }
 }
 
 /// What a client asks of its session. The wire makes it, the session judges it against the client's role.

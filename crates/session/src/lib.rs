@@ -27,6 +27,6 @@ pub use attach::{
 pub use counters::Counters;
 pub use info::SessionInfo;
 pub use policy::{Policy, SizePolicy};
-pub use registry::{Create, CreateError, Registry, RenameError, Service, Settings};
+pub use registry::{Create, CreateError, NameError, Registry, RenameError, Service, Settings};
 pub use screen::Picture;
 pub use session::Session;

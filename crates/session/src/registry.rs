@@ -17,6 +17,8 @@ use tokio_util::task::TaskTracker;
 
 /// Letters of a name.
 const NAME_MAX: usize = 64;
+/// What a listener's `session` says without naming one.
+const RESERVED: [&str; 2] = ["new", "lobby"];
 /// Pictures of screens that are drawn at the same time: a large one takes a processor for a while.
 const DRAWN_AT_ONCE: usize = 2;
 
@@ -48,9 +50,9 @@ pub enum CreateError {
     /// The name is taken.
     #[error("a session called {0:?} exists")]
     NameTaken(String),
-    /// The name has letters that are not for names.
-    #[error("{0:?} cannot be a name: 1 to 64 letters, digits, '-', '_' and '.'")]
-    BadName(String),
+    /// The name cannot be one.
+    #[error(transparent)]
+    BadName(#[from] NameError),
     /// As many sessions exist as may exist.
     #[error("{0} sessions exist, the most there may be; end one first")]
     Busy(usize),
@@ -72,9 +74,24 @@ pub enum RenameError {
     /// The name is taken.
     #[error("a session called {0:?} exists")]
     NameTaken(String),
-    /// The name has letters that are not for names.
+    /// The name cannot be one.
+    #[error(transparent)]
+    BadName(#[from] NameError),
+}
+
+/// Why a name cannot be a session's.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// It is too long, or has letters that are not for names.
     #[error("{0:?} cannot be a name: 1 to 64 letters, digits, '-', '_' and '.'")]
-    BadName(String),
+    Letters(String),
+    /// It could be an id.
+    #[error("{0:?} cannot be a name: 32 hexadecimal digits could be taken for an id")]
+    LikeId(String),
+    /// It is a word of the configuration.
+    #[error("{0:?} cannot be a name: a listener's session of that name means another thing")]
+    Reserved(String),
 }
 
 /// A service, as clients see it.
@@ -205,7 +222,7 @@ impl Registry {
         if !role.may_own() {
             return Err(RenameError::Role);
         }
-        let name = checked(name).map_err(RenameError::BadName)?;
+        let name = checked(name)?;
         {
             let mut sessions = self.0.sessions.lock();
             let id = session.id();
@@ -329,7 +346,7 @@ impl Table {
             return Err(CreateError::ServiceBusy(policy.max_sessions));
         }
         let name = match name {
-            Some(name) => checked(name).map_err(CreateError::BadName)?,
+            Some(name) => checked(name)?,
             None => sessions.fresh_name(service),
         };
         // One that has ended can still be read by its id; its name is free.
@@ -398,15 +415,18 @@ impl Sessions {
     }
 }
 
-/// The name if it can be one, else its beginning.
-fn checked(name: String) -> Result<String, String> {
+/// The name if it can be one.
+fn checked(name: String) -> Result<String, NameError> {
     let good = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     let len = name.chars().count();
-    if (1..=NAME_MAX).contains(&len) && name.chars().all(good) && name.parse::<SessionId>().is_err()
-    {
-        Ok(name)
+    if !(1..=NAME_MAX).contains(&len) || !name.chars().all(good) {
+        Err(NameError::Letters(name.chars().take(NAME_MAX).collect()))
+    } else if name.parse::<SessionId>().is_ok() {
+        Err(NameError::LikeId(name))
+    } else if RESERVED.contains(&name.as_str()) {
+        Err(NameError::Reserved(name))
     } else {
-        Err(name.chars().take(NAME_MAX).collect())
+        Ok(name)
     }
 }
 

@@ -53,35 +53,21 @@ pub(crate) struct State {
     /// How long nobody may be attached: longer at the beginning and after a crash than later.
     pub(crate) alone_for: Duration,
     /// Since when this server has known of the end.
-    ended_at: Option<Instant>,
+    pub(crate) ended_at: Option<Instant>,
     /// The same of the first server that has, in milliseconds since the machine started.
-    ended_ms: Option<u64>,
+    pub(crate) ended_ms: Option<u64>,
     /// When anything last went in or out, as far as anybody has looked, and where output was then.
     pub(crate) active: (Instant, Offset),
     /// Somebody has taken all of the output and the end.
-    told: bool,
+    pub(crate) told: bool,
     /// Until a client that had typed is back, or for a moment, the program may fill the ring no further than this.
-    hold: Option<(Offset, Instant)>,
+    pub(crate) hold: Option<(Offset, Instant)>,
     /// On the heap, as is what else a session seldom has.
     pub(crate) unattended: Option<Box<Unattended>>,
     /// Whose paste has begun and not ended; [`BEFORE_THE_CRASH`] for a client of an earlier server.
     pub(crate) paste: Option<u64>,
     /// What a dialect must know again after a crash.
     note: Option<Box<serde_json::Value>>,
-}
-
-/// What the sweep wants to know of a session that has ended.
-pub(crate) struct Over {
-    /// When that was noticed first, in milliseconds since the machine started.
-    pub(crate) at_ms: u64,
-    /// When it began, likewise.
-    pub(crate) created_ms: u64,
-    /// How long this server has known.
-    pub(crate) since: Duration,
-    /// Somebody has heard of it, and is gone now.
-    pub(crate) told: bool,
-    /// How long it is kept, if its policy says so.
-    pub(crate) keep: Option<Duration>,
 }
 
 /// No seat has this key.
@@ -468,70 +454,6 @@ impl Inner {
         let (to, from) = oneshot::channel();
         keeper::ask(self, Request::Keyframe(to));
         from
-    }
-
-    /// Once a second: timers of this session. What is known of its end, if it has ended.
-    pub(crate) fn sweep(&self, now_ms: u64) -> Option<Over> {
-        let mut state = self.state.lock();
-        if self.log().exit().is_some() {
-            self.note_end(&mut state, now_ms);
-            return Some(Over {
-                at_ms: state.ended_ms.unwrap_or(now_ms),
-                created_ms: self.log().created_ms(),
-                since: state.ended_at.get_or_insert_with(Instant::now).elapsed(),
-                told: state.told && state.seats.len() == 0,
-                keep: self.policy.keep_ended,
-            });
-        }
-        let head = self.log().head();
-        if state.active.1 != head {
-            state.active = (Instant::now(), head);
-        }
-        let held_long_enough = state.hold.is_some_and(|(_, until)| until <= Instant::now());
-        if held_long_enough {
-            state.hold = None;
-        }
-        let unpaced = state.seats.lose_patience(head);
-        if let Some(home) = self.home.upgrade().filter(|_| unpaced) {
-            home.counters.unpaced();
-        }
-        if unpaced || held_long_enough {
-            self.open_gate(&state);
-        }
-        if state.hold.is_none() && self.end_cut_paste(&mut state) {
-            self.save_page_of(&state);
-        }
-        let over = self.over(&mut state);
-        drop(state);
-        if let Some(reason) = over {
-            self.running.control.kill(reason);
-        }
-        None
-    }
-
-    /// It has ended, and a later server is to know since when.
-    fn note_end(&self, state: &mut State, now_ms: u64) {
-        if state.ended_ms.is_none() {
-            state.ended_ms = Some(now_ms);
-            self.save_page_of(state);
-        }
-    }
-
-    /// Why the session is to end now, if it is.
-    fn over(&self, state: &mut State) -> Option<ExitReason> {
-        let created = self.log().created_ms();
-        let age = Duration::from_millis(anywire_process::boottime_ms().saturating_sub(created));
-        let beyond = |limit: Option<Duration>, time: Duration| limit.is_some_and(|l| time >= l);
-        let alone = state
-            .alone_since
-            .is_some_and(|since| since.elapsed() >= state.alone_for);
-        if beyond(self.policy.max_life, age) {
-            Some(ExitReason::Wall)
-        } else if alone || beyond(self.policy.idle, state.active.0.elapsed()) {
-            Some(ExitReason::Idle)
-        } else {
-            None
-        }
     }
 
     /// There was input.

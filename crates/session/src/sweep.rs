@@ -1,11 +1,11 @@
-//! The registry's timers: sessions that nobody uses, pacers that do not pace, ended sessions that nobody asks for.
+//! Timers of sessions: those that nobody uses, pacers that do not pace, ended sessions that nobody asks for.
 
 use crate::registry::Registry;
-use crate::session::{Over, Session};
-use anywire_model::SessionId;
+use crate::session::{Inner, Session, State};
+use anywire_model::{ExitReason, SessionId};
 use std::cmp::Reverse;
 use std::time::Duration;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 /// How often everything is looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -15,6 +15,86 @@ const LINGER: Duration = Duration::from_secs(60);
 const LINGER_TOLD: Duration = Duration::from_secs(3);
 /// How many ended sessions are kept; the oldest go first.
 const LINGERING: usize = 64;
+
+/// What the sweep wants to know of a session that has ended.
+pub(crate) struct Over {
+    /// When that was noticed first, in milliseconds since the machine started.
+    pub(crate) at_ms: u64,
+    /// When it began, likewise.
+    pub(crate) created_ms: u64,
+    /// How long this server has known.
+    pub(crate) since: Duration,
+    /// Somebody has heard of it, and is gone now.
+    pub(crate) told: bool,
+    /// How long it is kept, if its policy says so.
+    pub(crate) keep: Option<Duration>,
+}
+
+impl Inner {
+    /// Once a second: timers of this session. What is known of its end, if it has ended.
+    pub(crate) fn sweep(&self, now_ms: u64) -> Option<Over> {
+        let mut state = self.state.lock();
+        if self.log().exit().is_some() {
+            self.note_end(&mut state, now_ms);
+            return Some(Over {
+                at_ms: state.ended_ms.unwrap_or(now_ms),
+                created_ms: self.log().created_ms(),
+                since: state.ended_at.get_or_insert_with(Instant::now).elapsed(),
+                told: state.told && state.seats.len() == 0,
+                keep: self.policy.keep_ended,
+            });
+        }
+        let head = self.log().head();
+        if state.active.1 != head {
+            state.active = (Instant::now(), head);
+        }
+        let held_long_enough = state.hold.is_some_and(|(_, until)| until <= Instant::now());
+        if held_long_enough {
+            state.hold = None;
+        }
+        let unpaced = state.seats.lose_patience(head);
+        if let Some(home) = self.home.upgrade().filter(|_| unpaced) {
+            home.counters.unpaced();
+        }
+        if unpaced || held_long_enough {
+            self.open_gate(&state);
+        }
+        if state.hold.is_none() && self.end_cut_paste(&mut state) {
+            self.save_page_of(&state);
+        }
+        let over = self.over(&mut state);
+        drop(state);
+        if let Some(reason) = over {
+            self.running.control.kill(reason);
+        }
+        None
+    }
+
+    /// It has ended, and a later server is to know since when.
+    pub(crate) fn note_end(&self, state: &mut State, now_ms: u64) {
+        if state.ended_ms.is_none() {
+            state.ended_ms = Some(now_ms);
+            self.save_page_of(state);
+        }
+    }
+
+    /// Why the session is to end now, if it is.
+    fn over(&self, state: &mut State) -> Option<ExitReason> {
+        let created = self.log().created_ms();
+        let age = Duration::from_millis(anywire_process::boottime_ms().saturating_sub(created));
+        let beyond = |limit: Option<Duration>, time: Duration| limit.is_some_and(|l| time >= l);
+        let alone = state
+            .alone_since
+            .is_some_and(|since| since.elapsed() >= state.alone_for);
+        if beyond(self.policy.max_life, age) {
+            Some(ExitReason::Wall)
+        } else if alone || beyond(self.policy.idle, state.active.0.elapsed()) {
+            Some(ExitReason::Idle)
+        } else {
+            None
+        }
+    }
+}
 
 impl Registry {
     /// Runs the timers for ever.
@@ -52,7 +132,7 @@ impl Registry {
     /// The supervisor is gone, and with it whatever could tell how programs end: their sessions end as lost.
     pub fn lose_all(&self) {
         for session in self.sessions() {
-            session.0.log().end(anywire_model::ExitReason::ServerLost);
+            session.0.log().end(ExitReason::ServerLost);
         }
     }
 

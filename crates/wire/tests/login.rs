@@ -90,17 +90,56 @@ async fn wrong_codes_are_backed_off_even_from_the_right_one() {
         answer = login(&server, r#"{"code":"AAAAAAAAAA"}"#).await;
     }
     assert_eq!(answer.status, 429);
-    assert!(
-        answer
-            .header("retry-after")
-            .unwrap()
-            .parse::<u32>()
-            .unwrap()
-            >= 1
-    );
+    let seconds: u32 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!(seconds >= 1);
+    let told = format!("try again in {seconds} seconds");
+    assert!(answer.body.contains(&told), "{}", answer.body);
     let code = server.admission.start_code();
     let answer = login(&server, &format!(r#"{{"code":"{code}"}}"#)).await;
     assert_eq!(answer.status, 429);
+    server.shutdown().await;
+}
+
+/// Who has nothing is told what to bring, who has something wrong that it is wrong; nobody learns who is a user.
+#[tokio::test]
+async fn a_wrong_credential_is_called_wrong() {
+    let (none, wrong) = (
+        "log in first",
+        "that start code, token or password is wrong",
+    );
+    let server = closed_server().await;
+    let host = server.http.to_string();
+    let basic = |pair: &str| format!("Basic {}", data_encoding::BASE64.encode(pair.as_bytes()));
+    for (credential, told) in [
+        (None, none),
+        (Some("Digest x".to_owned()), none),
+        (Some("Bearer AAAAAAAAAA".to_owned()), wrong),
+        (Some(format!("Bearer {}", "t".repeat(43))), wrong),
+        (Some(basic("nobody:x")), wrong),
+    ] {
+        let mut headers = vec![("Host", host.as_str())];
+        headers.extend(credential.as_deref().map(|value| ("Authorization", value)));
+        let refused = client::request(server.http, "GET /api/sessions", &headers, "").await;
+        assert_eq!(refused.status, 401, "{credential:?}");
+        assert!(
+            refused.body.contains(told),
+            "{credential:?} {}",
+            refused.body
+        );
+        assert!(
+            refused.header("www-authenticate").is_some(),
+            "{credential:?}"
+        );
+    }
+    for body in [
+        r#"{"code":"AAAAAAAAAA"}"#,
+        r#"{"ticket":"tttttttttttttttttttttt"}"#,
+        r#"{"user":"nobody","password":"x"}"#,
+    ] {
+        let refused = login(&server, body).await;
+        assert_eq!(refused.status, 401, "{body}");
+        assert!(refused.body.contains(wrong), "{body} {}", refused.body);
+    }
     server.shutdown().await;
 }
 

@@ -160,7 +160,7 @@ async fn what_cannot_be_made_is_explained() {
     problem(
         &refused(json!({"service": "x"})).await,
         400,
-        "/api/services",
+        "no service is called \"x\"; there are: program",
     );
     problem(&refused(json!({"cols": 80})).await, 400, "belong together");
     problem(
@@ -172,8 +172,15 @@ async fn what_cannot_be_made_is_explained() {
     problem(
         &refused(json!({"name": "../x"})).await,
         400,
-        "cannot be a name",
+        "1 to 64 letters",
     );
+    for (name, why) in [
+        ("0123456789abcdef0123456789ABCDEF", "taken for an id"),
+        ("new", "means another thing"),
+        ("lobby", "means another thing"),
+    ] {
+        problem(&refused(json!({"name": name})).await, 400, why);
+    }
     problem(
         &ask(&server, "POST ", &[], "{}").await,
         415,
@@ -192,6 +199,50 @@ async fn what_cannot_be_made_is_explained() {
     let services = client::request(server.http, services, &[("Host", &host)], "").await;
     let expected = json!([{"name": "program", "io": "pty", "default": true}]);
     assert_eq!(value(&services), expected);
+    server.shutdown().await;
+}
+
+/// At an address where nobody logs in, for one session by name.
+#[tokio::test]
+async fn an_address_for_one_session_says_which() {
+    let mut setup = Setup::terminal("cat");
+    setup.shared = true;
+    let server = setup.start().await;
+    let refused = ask(&server, "POST ", &[], "").await;
+    problem(&refused, 403, "for the session shared only");
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_misspelt_is_told_in_words() {
+    let server = Setup::terminal("cat").start().await;
+    let id = create(&server).await;
+    for name in ["cont", "CONT", "SIGCONT"] {
+        let sent = post(&server, &format!("/{id}/signal"), json!({"signal": name})).await;
+        assert_eq!(sent.status, 204, "{name} {sent:?}");
+    }
+    let sent = post(
+        &server,
+        &format!("/{id}/signal"),
+        json!({"signal": "SIGFOO"}),
+    )
+    .await;
+    problem(
+        &sent,
+        400,
+        "\"SIGFOO\" is no signal; there are hup, int, quit",
+    );
+    assert!(!sent.body.contains("column"), "{}", sent.body);
+    for since in ["x", "-1", "", "1.5"] {
+        let answer = get(&server, &format!("/{id}/output?since={since}")).await;
+        problem(&answer, 400, "since: a whole number of bytes");
+        assert!(!answer.body.contains("deserialize"), "{}", answer.body);
+    }
+    problem(
+        &ask(&server, "POST ", &[JSON], "{").await,
+        400,
+        "the body is no JSON",
+    );
     server.shutdown().await;
 }
 

@@ -2,6 +2,7 @@
 
 use super::secrets;
 use crate::config::{self, Overlay};
+use crate::print::{print, print_line};
 use crate::serve::ServeArgs;
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
@@ -37,21 +38,21 @@ pub(super) fn run(args: ConfigArgs) -> Result<ExitCode> {
     match args.command {
         ConfigCommand::Check { file } => match config::settle(Some(&file), &Overlay::default()) {
             Ok(_) => {
-                println!("{}: good", file.display());
+                print_line(format!("{}: good", file.display()))?;
                 Ok(ExitCode::SUCCESS)
             }
             Err(error) => wrong(&error),
         },
         ConfigCommand::Schema => {
             let schema = serde_json::to_string_pretty(&config::schema()).context("the schema")?;
-            println!("{schema}");
+            print_line(schema)?;
             Ok(ExitCode::SUCCESS)
         }
         ConfigCommand::HashPassword(args) => secrets::hash_password(&args),
         ConfigCommand::NewToken(args) => secrets::new_token(&args),
         ConfigCommand::Show(args) => match args.load() {
             Ok(file) => {
-                print!("{}", config::show(&file)?);
+                print(config::show(&file)?)?;
                 Ok(ExitCode::SUCCESS)
             }
             Err(error) => wrong(&error),

@@ -1,9 +1,9 @@
 //! What the command line says of itself: completions for shells, and manual pages.
 
+use crate::print::print;
 use anyhow::{Context as _, Result};
 use clap::Command;
 use clap_complete::Shell;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,7 +24,8 @@ pub(super) struct ManArgs {
 pub(super) fn completions(args: &CompletionsArgs, command: &mut Command) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, command, "anywire", &mut script);
-    print(&script)
+    print(&script)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs `man`.
@@ -33,15 +34,11 @@ pub(super) fn man(args: ManArgs, command: Command) -> Result<ExitCode> {
         let mut page = Vec::new();
         let manual = clap_mangen::Man::new(command);
         manual.render(&mut page).context("making the page")?;
-        return print(&page);
+        print(&page)?;
+        return Ok(ExitCode::SUCCESS);
     };
     std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
     let written = clap_mangen::generate_to(command.disable_help_subcommand(true), &dir);
     written.with_context(|| format!("writing manual pages to {}", dir.display()))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn print(text: &[u8]) -> Result<ExitCode> {
-    std::io::stdout().write_all(text).context("printing")?;
     Ok(ExitCode::SUCCESS)
 }

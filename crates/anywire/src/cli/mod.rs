@@ -7,6 +7,7 @@ mod messages;
 pub(crate) mod password;
 mod secrets;
 mod tls;
+mod words;
 mod xwterm;
 
 use crate::config::file::LogFormat;
@@ -80,6 +81,8 @@ enum ClientCommand {
 /// Runs the command that this process was started with.
 #[must_use]
 pub fn run() -> ExitCode {
+    // A supervisor starts its server as /proc/self/exe, after which lists of processes would call it `exe`.
+    let _ = rustix::thread::set_name(c"anywire");
     let inner = |first| first == serve::RELOAD || first == server::COMMAND;
     let result = if std::env::args_os().nth(1).is_some_and(inner) {
         match Inner::parse().command {
@@ -87,7 +90,7 @@ pub fn run() -> ExitCode {
             InnerCommand::Server(args) => server::run(args),
         }
     } else {
-        run_command(Cli::parse().command)
+        run_command(words::parse().command)
     };
     result.unwrap_or_else(|error| {
         eprintln!("anywire: {error:#}");

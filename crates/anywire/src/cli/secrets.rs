@@ -1,10 +1,11 @@
 //! `anywire config hash-password` and `anywire config new-token`: what the configuration keeps instead of a secret.
 
 use super::password::ask;
+use crate::print::print_line;
 use anyhow::{Context as _, Result, bail};
 use anywire_wire::admit;
 use rustix::termios;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::process::ExitCode;
 
 /// Bytes of the longest password: what somebody may type at a login.
@@ -34,17 +35,17 @@ pub(crate) fn hash_password(_: &HashPasswordArgs) -> Result<ExitCode> {
         without_end(&text).to_owned()
     };
     check(&password)?;
-    println!("{}", admit::hash_password(&password)?);
+    print_line(admit::hash_password(&password)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs `config new-token`: the token on the first line, its digest on the second.
 ///
 /// # Errors
-/// When standard output is closed.
+/// When standard output takes nothing.
 pub(crate) fn new_token(_: &NewTokenArgs) -> Result<ExitCode> {
     let (token, digest) = admit::new_token();
-    writeln!(io::stdout(), "token:  {token}\nsha256: {digest}").context("printing the token")?;
+    print_line(format!("token:  {token}\nsha256: {digest}"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,8 +4,9 @@ use crate::config::file::{Dialect, File, Listener, Log, Service};
 use crate::config::values::{Cells, Time};
 use crate::config::{self, Settled};
 use crate::listener::ListenUrl;
+use crate::print::{print, print_line};
 use crate::serve;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use anywire_model::Size;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -120,11 +121,14 @@ pub(super) fn run(args: XwtermArgs) -> Result<ExitCode> {
         }
     };
     if options.help {
-        print!("{USAGE}");
+        print(USAGE)?;
         return Ok(ExitCode::SUCCESS);
     }
     let here = std::env::current_dir().context("looking where we are")?;
-    let (file, settled) = match file(&options, &here).and_then(|file| config::made(&file)) {
+    let made = check(&options)
+        .and_then(|()| file(&options, &here))
+        .and_then(|file| config::made(&file));
+    let (file, settled) = match made {
         Ok(made) => made,
         Err(error) => {
             eprintln!("anywire xwterm: {error:#}");
@@ -137,16 +141,50 @@ pub(super) fn run(args: XwtermArgs) -> Result<ExitCode> {
         }
     }
     if options.print {
-        print!("{}", config::show(&file)?);
+        print(config::show(&file)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     if options.welcome && !options.quiet {
-        println!("{}", welcome());
+        print_line(welcome())?;
     }
     let Settled { recipes, config } = settled;
-    serve::run(Settled { recipes, config }, options.name.as_deref(), |_| {
-        Vec::new()
-    })
+    let terms = serve::Terms {
+        name: options.name.as_deref(),
+        at_port: |rules, port| match rules.dialect {
+            Some(Dialect::XwtermWs) => format!("-ws {port}"),
+            _ => format!("-http {port}"),
+        },
+        ..serve::Terms::default()
+    };
+    serve::run(Settled { recipes, config }, terms, |_| Vec::new())
+}
+
+/// What a configuration would be refused for, in the words of this command line.
+fn check(options: &Options) -> Result<()> {
+    let mut words = Vec::new();
+    if !options.insecure_no_auth {
+        words.push("-insecure-no-auth (nobody is asked who they are)");
+    }
+    if !options.insecure_no_tls {
+        words.push("-insecure-no-tls (everybody on the way can read and change everything)");
+    }
+    if url(&options.bind, 0)?.is_beyond() && !words.is_empty() {
+        bail!(
+            "-bind {} lets other machines in: stay on 127.0.0.1, or say {}",
+            options.bind,
+            words.join(" and ")
+        );
+    }
+    if let (Some(http), Some(ws)) = (options.http, options.ws)
+        && http == ws
+        && http != 0
+    {
+        let other = http.checked_add(1).unwrap_or(0);
+        bail!(
+            "-http {http} and -ws {ws}: each service needs a port of its own, such as -ws {other}"
+        );
+    }
+    Ok(())
 }
 
 fn welcome() -> String {
@@ -437,9 +475,37 @@ mod tests {
 
     #[test]
     fn beyond_this_machine_needs_words() {
-        let open = file(&read("-bind 0.0.0.0").unwrap(), Path::new("/")).unwrap();
-        let error = config::made(&open).unwrap_err().to_string();
-        assert!(error.contains("--insecure-no-auth"), "{error}");
-        assert!(error.contains("--insecure-no-tls"), "{error}");
+        let both = ["-insecure-no-auth", "-insecure-no-tls"];
+        for (line, wanted) in [
+            ("-bind 0.0.0.0", &both[..]),
+            ("-bind :: -insecure-no-auth", &both[1..]),
+            ("-b example.org -insecure-no-tls", &both[..1]),
+            ("-http 8010 -ws 8010", &["-ws 8011"]),
+            ("-http 65535 -ws 65535", &["-ws 0"]),
+        ] {
+            let error = check(&read(line).unwrap()).unwrap_err().to_string();
+            for word in both.iter().chain(wanted) {
+                assert_eq!(
+                    error.contains(word),
+                    wanted.contains(word),
+                    "{line}: {error}"
+                );
+            }
+        }
+        for line in [
+            "",
+            "-bind ::1",
+            "-http 0 -ws 0",
+            "-bind 0.0.0.0 -insecure-no-auth -insecure-no-tls",
+        ] {
+            check(&read(line).unwrap()).unwrap();
+        }
+        // Nor is anything else told by its place in a file that nobody has written.
+        let wrong = file(&read("-host a/b").unwrap(), Path::new("/")).unwrap();
+        let error = config::made(&wrong).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "\"a/b\" is no host, such as example.org or example.org:8443"
+        );
     }
 }

@@ -6,11 +6,23 @@ use crate::listener::{At, ListenUrl, Scheme};
 use anywire_model::SessionId;
 use anywire_wire::admit::{self, Name};
 use std::collections::HashSet;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Letters of a service's name: with a number it still is a session's name.
 const SERVICE_MAX: usize = 40;
 /// Letters of a session's name.
 const SESSION_MAX: usize = 64;
+/// Our parts, as logs name them.
+const PARTS: [&str; 7] = [
+    "anywire",
+    "anywire_codec",
+    "anywire_handler",
+    "anywire_model",
+    "anywire_process",
+    "anywire_session",
+    "anywire_wire",
+];
 /// Bytes of output that may be kept.
 const LOG: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 
@@ -57,14 +69,29 @@ pub(crate) fn check(file: &File) -> Complaints {
     }
     check_limits(&mut complaints, file);
     check_auth(&mut complaints, &file.auth);
-    if let Some(level) = &file.log.level
-        && let Err(error) = level.parse::<tracing_subscriber::EnvFilter>()
-    {
-        let what =
-            format!("{level:?} is no filter of logs, such as info or anywire_wire=debug: {error}");
+    if let Some(what) = file.log.level.as_deref().and_then(check_level) {
         complaints.add(&["log", "level"], what);
     }
     complaints
+}
+
+/// A word alone would be taken for a part of a program, all of which is logged: it is more likely a level misspelt.
+fn check_level(level: &str) -> Option<String> {
+    if let Err(error) = level.parse::<EnvFilter>() {
+        return Some(format!(
+            "{level:?} is no filter of logs, such as info or anywire_wire=debug: {error}"
+        ));
+    }
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ':');
+    let is_known = |word: &str| {
+        let part = word.split("::").next().unwrap_or_default();
+        word.is_empty() || word.parse::<LevelFilter>().is_ok() || PARTS.contains(&part)
+    };
+    let mut words = level.split(',').map(str::trim);
+    let wrong = words.find(|word| word.chars().all(is_plain) && !is_known(word))?;
+    Some(format!(
+        "{wrong:?} is no level of logs: off, error, warn, info, debug or trace; for a part alone, such as anywire_wire=debug"
+    ))
 }
 
 /// What a listener takes that no other can have. A port of the kernel's choice is always another one.
@@ -183,15 +210,18 @@ fn check_listener(complaints: &mut Complaints, index: &str, listener: &Listener,
             ),
         );
     }
-    if let Some(session) = &listener.session
-        && (!is_name(session, SESSION_MAX) || session.parse::<SessionId>().is_ok())
-    {
-        add(
-            "session",
-            format!(
+    if let Some(session) = &listener.session {
+        if !is_name(session, SESSION_MAX) {
+            let what = format!(
                 "{session:?} cannot be a session's name: 1 to {SESSION_MAX} letters, digits, '-', '_' and '.'"
-            ),
-        );
+            );
+            add("session", what);
+        } else if session.parse::<SessionId>().is_ok() {
+            let what = format!(
+                "{session:?} cannot be a session's name: 32 hexadecimal digits could be taken for an id"
+            );
+            add("session", what);
+        }
     }
     if listener.silent.is_some() && listener.url.scheme != Scheme::Auto {
         add(

@@ -78,7 +78,8 @@ fn whole(settled: Settled) -> Result<Settled> {
 pub(crate) fn made(file: &File) -> Result<(File, Settled)> {
     // JSON is YAML.
     let text = serde_json::to_string(file).context("writing the configuration")?;
-    let file = parse("", &text, &Overlay::default()).map_err(|problems| anyhow!("{problems}"))?;
+    let file = parse("", &text, &Overlay::default())
+        .map_err(|problems| anyhow!(problems.without_places()))?;
     let settled = whole(settle::settle(file.clone()))?;
     Ok((file, settled))
 }

@@ -5,6 +5,7 @@
 
 use super::report::{PROBLEMS, Place, Problem};
 use super::tree::{Key, Kind, Node};
+use crate::nearest::nearest;
 use serde::de::{self, DeserializeOwned, IntoDeserializer as _, Visitor, value::StrDeserializer};
 use std::fmt::{self, Display};
 
@@ -50,13 +51,8 @@ impl de::Error for Mistake {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        let near = expected
-            .iter()
-            .map(|known| (distance(field, known), *known))
-            .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
-            .min();
-        let hint = match near {
-            Some((_, known)) => format!("did you mean {known:?}?"),
+        let hint = match nearest(field, expected.iter().copied()) {
+            Some(known) => format!("did you mean {known:?}?"),
             None => format!("there are {}", expected.join(", ")),
         };
         Self::custom(format_args!("no key is called {field:?}; {hint}"))
@@ -76,21 +72,6 @@ impl de::Error for Mistake {
 
 fn missing(key: &str) -> String {
     format!("{key:?} is missing")
-}
-
-/// Letters to change, add or leave out between two words (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().take(64).enumerate() {
-        let mut corner = i;
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let change = corner + usize::from(x != y);
-            corner = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// What was read, with all mistakes: then it lacks the values that have them.

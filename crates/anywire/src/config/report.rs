@@ -61,6 +61,18 @@ impl Problems {
         }
     }
 
+    /// What is wrong with a text that its reader has not written.
+    pub(crate) fn without_places(&self) -> String {
+        let problems = self.problems.iter().map(|problem| &problem.what);
+        let all: Vec<&str> = self
+            .loose
+            .iter()
+            .chain(problems)
+            .map(String::as_str)
+            .collect();
+        all.join("\n")
+    }
+
     /// With what has no place in the text.
     pub(crate) fn with_loose(mut self, loose: Vec<String>) -> Self {
         self.loose = loose;

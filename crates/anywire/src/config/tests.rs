@@ -248,6 +248,10 @@ fn what_does_not_go_together_is_told_at_its_place() {
             "a.yaml:1:49: \"a/b\" cannot be a session's name: 1 to 64 letters, digits, '-', '_' and '.'",
         ),
         (
+            "listeners: [{url: 'tcp://127.0.0.1:1', session: 0123456789abcdef0123456789abcdef}]",
+            "a.yaml:1:49: \"0123456789abcdef0123456789abcdef\" cannot be a session's name: 32 hexadecimal digits could be taken for an id",
+        ),
+        (
             "listeners: [{url: 'tcp://127.0.0.1:1', silent: 'tcp:1s'}]",
             "a.yaml:1:48: only a listener on auto:// or autos:// waits for what a client says first",
         ),
@@ -279,6 +283,10 @@ fn what_does_not_go_together_is_told_at_its_place() {
         (
             "log: {level: 'a=b=c'}",
             "a.yaml:1:14: \"a=b=c\" is no filter of logs, such as info or anywire_wire=debug: ",
+        ),
+        (
+            "log: {level: 'info,loud'}",
+            "a.yaml:1:14: \"loud\" is no level of logs: off, error, warn, info, debug or trace; for a part alone, such as anywire_wire=debug",
         ),
         (
             "auth: {origins: ['https://*.example.org']}",

@@ -17,11 +17,16 @@ const BACKLOG: i32 = 4096;
 /// How often a free port is looked for that is free in both families.
 const TRIES: usize = 16;
 
-/// Binds all sockets of a listener; `index` is its place in the configuration.
+/// Binds all sockets of a listener; `index` is its place in the configuration, `at_port` how its user asks for another
+/// port.
 ///
 /// # Errors
 /// When an address is in use or not ours. `::1` may be missing where `localhost` was asked for.
-pub(crate) fn bind(index: usize, url: &ListenUrl) -> Result<Vec<Listener>> {
+pub(crate) fn bind(
+    index: usize,
+    url: &ListenUrl,
+    at_port: &dyn Fn(u16) -> String,
+) -> Result<Vec<Listener>> {
     if let At::Path(path) = &url.at {
         return Ok(vec![Listener::path(index, unix(path)?)]);
     }
@@ -42,7 +47,7 @@ pub(crate) fn bind(index: usize, url: &ListenUrl) -> Result<Vec<Listener>> {
             // With a port of the kernel's choice, the other family's may be taken: another choice.
             Err((_, error))
                 if first.port() == 0 && tries < TRIES && error.kind() == ErrorKind::AddrInUse => {}
-            Err((address, error)) => bail!(explain(url, address, &error)),
+            Err((address, error)) => bail!(explain(at_port, address, &error)),
         }
     }
 }
@@ -79,21 +84,21 @@ fn is_missing(error: &io::Error) -> bool {
 }
 
 /// What to do when a socket cannot be had.
-fn explain(url: &ListenUrl, address: SocketAddr, error: &io::Error) -> String {
+fn explain(at_port: &dyn Fn(u16) -> String, address: SocketAddr, error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::AddrInUse => {
             let who = match anywire_at(address) {
                 Some(pid) => format!("the anywire server of process {pid} listens there already"),
                 None => "another program listens there already".to_owned(),
             };
-            let other = url.with_port(address.port().checked_add(1).unwrap_or(0));
+            let other = at_port(address.port().checked_add(1).unwrap_or(0));
             format!(
-                "listening on {address}: the port is in use: {who}; end it, or choose another port: -l {other}"
+                "listening on {address}: the port is in use: {who}; end it, or choose another port: {other}"
             )
         }
         ErrorKind::PermissionDenied => format!(
-            "listening on {address}: ports below 1024 are not for everybody; choose another one, such as -l {}",
-            url.with_port(7681)
+            "listening on {address}: ports below 1024 are not for everybody; choose another one, such as {}",
+            at_port(7681)
         ),
         ErrorKind::AddrNotAvailable => {
             format!("listening on {address}: this machine has no such address")
@@ -132,6 +137,13 @@ fn unix(path: &Path) -> Result<UnixListener> {
     let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
     let bound = UnixListener::bind(path);
     rustix::process::umask(mask);
+    let folder = path.parent().filter(|folder| !folder.exists());
+    if let (Err(_), Some(folder)) = (&bound, folder) {
+        bail!(
+            "listening on {shown}: there is no folder {}: make it, or choose another path",
+            folder.display()
+        );
+    }
     let socket = bound.with_context(|| format!("listening on {shown}"))?;
     rustix::net::listen(&socket, BACKLOG).with_context(|| format!("listening on {shown}"))?;
     Ok(socket)
@@ -145,9 +157,13 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn port(port: u16) -> String {
+        format!("-P {port}")
+    }
+
     #[test]
     fn localhost_is_both_families_on_one_port() {
-        let listeners = bind(0, &url("http://localhost:0")).unwrap();
+        let listeners = bind(0, &url("http://localhost:0"), &port).unwrap();
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(Listener::address).collect();
         assert_eq!(addresses[0].ip(), std::net::Ipv4Addr::LOCALHOST);
         let has_ipv6 = TcpListener::bind("[::1]:0").is_ok();
@@ -157,16 +173,16 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_a_clear_error() {
-        let first = bind(0, &url("tcp://127.0.0.1:0")).unwrap();
+        let first = bind(0, &url("tcp://127.0.0.1:0"), &port).unwrap();
         let address = first[0].address().unwrap();
-        let error = bind(1, &url(&format!("tcp://{address}")))
+        let error = bind(1, &url(&format!("tcp://{address}")), &port)
             .unwrap_err()
             .to_string();
         let next = address.port() + 1;
         assert_eq!(
             error,
             format!(
-                "listening on {address}: the port is in use: another program listens there already; end it, or choose another port: -l tcp://127.0.0.1:{next}"
+                "listening on {address}: the port is in use: another program listens there already; end it, or choose another port: -P {next}"
             )
         );
     }
@@ -187,6 +203,8 @@ mod tests {
         fs::write(&path, "precious").unwrap();
         let error = unix(&path).unwrap_err().to_string();
         assert!(error.contains("is no socket"), "{error}");
+        let error = unix(&dir.path().join("no/x")).unwrap_err().to_string();
+        assert!(error.contains("there is no folder /"), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 }

@@ -191,10 +191,11 @@ fn host(rest: &str) -> Result<At, String> {
     let wrong =
         || format!("{address:?} is no address and port, such as 127.0.0.1:7681 or [::1]:7681");
     let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
-    let port = Some(port)
-        .filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
-        .and_then(|port| port.parse().ok())
-        .ok_or_else(wrong)?;
+    if port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let port = port.parse();
+    let port = port.map_err(|_| format!("{address:?}: a port is at most 65535"))?;
     let bare = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
@@ -284,6 +285,8 @@ mod tests {
         ] {
             assert!(bad.parse::<ListenUrl>().is_err(), "{bad}");
         }
+        let high = "http://localhost:99999".parse::<ListenUrl>();
+        assert!(high.unwrap_err().contains("at most 65535"));
         let long = format!("unix:///{}", "x".repeat(107)).parse::<ListenUrl>();
         assert!(long.unwrap_err().contains("at most 107 bytes"));
     }

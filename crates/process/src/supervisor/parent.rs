@@ -34,6 +34,9 @@ const LOOK_MS: u64 = 25;
 /// How often orphans are looked for at the end: each look may find the children of the last one's.
 const SWEEPS: usize = 40;
 
+/// What lists of processes call the children that are this executable: its path there says nothing.
+pub(super) const NAME: &str = "anywire";
+
 /// What the supervisor is to keep running.
 #[derive(Debug)]
 pub struct Plan {
@@ -247,6 +250,7 @@ impl Parent {
         }
         let (ours, theirs) = channel::pair()?;
         let mut command = Command::new("/proc/self/exe");
+        command.arg0(NAME);
         // A group of its own: Ctrl-C in the operator's terminal is for the supervisor.
         command
             .args(&self.plan.server)

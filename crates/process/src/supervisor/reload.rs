@@ -2,6 +2,7 @@
 //! a bad one harms nobody; what the child writes replaces what the supervisor and its servers go by.
 
 use super::held::kill;
+use super::parent::NAME;
 use crate::launch::Recipe;
 use rustix::fs::MemfdFlags;
 use rustix::process::{Signal, WaitStatus};
@@ -12,6 +13,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 /// How long the child may take.
@@ -87,6 +89,7 @@ impl Reload {
     fn spawn(&self) -> io::Result<(i32, File)> {
         let out = File::from(letter(b"")?);
         let child = Command::new("/proc/self/exe")
+            .arg0(NAME)
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)

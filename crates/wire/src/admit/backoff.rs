@@ -90,7 +90,7 @@ impl Failures {
         }
         let judged = judge();
         guesses.tell(judged.is_some(), from, now);
-        judged.ok_or(Refusal::Unauthorized)
+        judged.ok_or(Refusal::Wrong)
     }
 }
 

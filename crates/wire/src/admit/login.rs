@@ -20,7 +20,7 @@ impl Admission {
             Secret::Ticket(ticket) => self.redeem(&rules, ticket),
             // Nobody guesses 128 bits, so a wrong one is no guess and must not lock out who has a right one.
             Secret::Token(token) if token.len() >= TICKET_CHARS => {
-                token_grant(&rules, token).ok_or(Refusal::Unauthorized)
+                token_grant(&rules, token).ok_or(Refusal::Wrong)
             }
             Secret::Token(token) => self.guess(from, || token_grant(&rules, token)),
             Secret::Any(text) if text.len() >= TICKET_CHARS => match token_grant(&rules, text) {
@@ -47,16 +47,14 @@ impl Admission {
 
     fn redeem(&self, rules: &Rules, ticket: &str) -> Result<Grant, Refusal> {
         let mut vault = self.vault.lock();
-        let grant = vault
-            .redeem(ticket, now_ms())
-            .ok_or(Refusal::Unauthorized)?;
+        let grant = vault.redeem(ticket, now_ms()).ok_or(Refusal::Wrong)?;
         (self.save)(&vault.to_bytes());
         // Who minted it may be gone since, or have logged out.
         let ended = grant
             .login
             .is_some_and(|login| vault.is_ended(&[login.id], login.expires));
         let stamp = rules.stamp(&grant.account).filter(|_| !ended);
-        stamp.map(|_| grant).ok_or(Refusal::Unauthorized)
+        stamp.map(|_| grant).ok_or(Refusal::Wrong)
     }
 
     async fn password(
@@ -74,7 +72,7 @@ impl Admission {
             phc: known.map(|(_, user)| user.phc.clone()),
         };
         self.passwords.verify(attempt, &self.failures).await?;
-        let (name, user) = known.ok_or(Refusal::Unauthorized)?;
+        let (name, user) = known.ok_or(Refusal::Wrong)?;
         Ok(Grant {
             account: Account::User(Name::to_arc(name)),
             role: Some(user.role),

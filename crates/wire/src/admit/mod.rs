@@ -206,10 +206,18 @@ pub(crate) enum Refusal {
         "log in first: POST /api/login with a start code, a ticket, a token or user and password"
     )]
     Unauthorized,
-    #[error("too many failures; try again later")]
+    /// Does not say which of them it was, nor who is a user.
+    #[error("that start code, token or password is wrong, or that ticket has been used")]
+    Wrong,
+    #[error("too many failures; try again in {} seconds", retry_after(*.0))]
     Wait(Duration),
     #[error("too many passwords are being checked; try again in a moment")]
     Busy,
+}
+
+/// A wait in whole seconds, none too few.
+pub(crate) fn retry_after(wait: Duration) -> u64 {
+    wait.as_secs() + 1
 }
 
 impl std::fmt::Debug for Admission {

@@ -138,7 +138,7 @@ impl Passwords {
                 self.remember(digest);
                 Ok(())
             }
-            (Ok(_), _) => Err(Refusal::Unauthorized),
+            (Ok(_), _) => Err(Refusal::Wrong),
             (Err(_), _) => Err(Refusal::Busy),
         }
     }

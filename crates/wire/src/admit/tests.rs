@@ -220,8 +220,8 @@ fn programs_may_bear_the_code_instead() {
     assert!(bear(&closed.start_code()).is_ok());
     let ticket = closed.mint_ticket(by_code(Role::Viewer));
     assert_eq!(bear(&ticket).unwrap().unwrap().role, Some(Role::Viewer));
-    assert_eq!(bear(&ticket), Err(Refusal::Unauthorized));
-    while bear("nonsense") == Err(Refusal::Unauthorized) {}
+    assert_eq!(bear(&ticket), Err(Refusal::Wrong));
+    while bear("nonsense") == Err(Refusal::Wrong) {}
     assert!(matches!(bear(&closed.start_code()), Err(Refusal::Wait(_))));
 }
 
@@ -324,7 +324,7 @@ fn users_and_tokens_come_with_their_own_role() {
     );
     for (user, password) in [("alice", "open sesamf"), ("bob", "open sesame")] {
         let refused = authorized(&closed, &basic(user, password));
-        assert_eq!(refused, Err(Refusal::Unauthorized), "{user}");
+        assert_eq!(refused, Err(Refusal::Wrong), "{user}");
     }
     assert_eq!(closed.methods(), ["code", "password", "token"]);
 }
@@ -341,7 +341,7 @@ fn a_password_is_backed_off_by_user_wherever_the_guesses_come_from() {
     };
     assert!(try_from(60, "open sesame").is_ok());
     for host in 1..=10 {
-        assert_eq!(try_from(host, "wrong"), Err(Refusal::Unauthorized));
+        assert_eq!(try_from(host, "wrong"), Err(Refusal::Wrong));
     }
     assert!(matches!(try_from(50, "open sesame"), Err(Refusal::Wait(_))));
     assert!(try_from(60, "open sesame").is_ok(), "she was there before");
@@ -356,7 +356,7 @@ fn a_remembered_password_is_no_way_around_the_wait() {
     let closed = door(true, rules);
     let right = basic("alice", "open sesame");
     assert!(authorized(&closed, &right).is_ok());
-    while authorized(&closed, &basic("alice", "wrong")) == Err(Refusal::Unauthorized) {}
+    while authorized(&closed, &basic("alice", "wrong")) == Err(Refusal::Wrong) {}
     assert!(matches!(authorized(&closed, &right), Err(Refusal::Wait(_))));
 }
 
@@ -366,7 +366,7 @@ fn wrong_tokens_and_tickets_lock_nobody_out() {
     let closed = door(true, rules);
     for _ in 0..50 {
         let wrong = format!("Bearer {}", new_token().0);
-        assert_eq!(authorized(&closed, &wrong), Err(Refusal::Unauthorized));
+        assert_eq!(authorized(&closed, &wrong), Err(Refusal::Wrong));
     }
     assert!(authorized(&closed, &format!("Bearer {token}")).is_ok());
     assert!(authorized(&closed, &basic("alice", "open sesame")).is_ok());
@@ -497,7 +497,7 @@ fn a_logout_ends_what_came_of_its_tickets() {
     for cookie in [&owner, &second, &third] {
         assert_eq!(with_cookie(&closed, cookie), Err(Refusal::Unauthorized));
     }
-    assert_eq!(redeem(&unused), Err(Refusal::Unauthorized));
+    assert_eq!(redeem(&unused), Err(Refusal::Wrong));
     assert!(with_cookie(&closed, &cookie_of(&closed, Grant::NOBODY)).is_ok());
 }
 
@@ -516,7 +516,7 @@ fn a_new_start_code_leaves_cookies_alone() {
     let new = closed.rotate();
     assert_eq!(*told.lock(), [old.clone(), new.clone()]);
     let bear = |code: &str| authorized(&closed, &format!("Bearer {code}"));
-    assert_eq!(bear(&old), Err(Refusal::Unauthorized));
+    assert_eq!(bear(&old), Err(Refusal::Wrong));
     assert!(bear(&new).is_ok());
     assert!(with_cookie(&closed, &cookie).is_ok());
 }

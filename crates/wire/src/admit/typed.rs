@@ -51,10 +51,8 @@ pub(crate) async fn typed_login(
         context.metrics.judged(judged.as_ref().err());
         let complaint = match judged {
             Ok(grant) => return Some(grant),
-            Err(Refusal::Wait(wait)) => {
-                let seconds = wait.as_secs() + 1;
-                let text = format!("too many failures; try again in {seconds} seconds\r\n");
-                typist.say(&text).await?;
+            Err(refusal @ Refusal::Wait(_)) => {
+                typist.say(&format!("{refusal}\r\n")).await?;
                 return None;
             }
             Err(Refusal::Busy) => "the server is busy; try again in a moment\r\n",

@@ -56,10 +56,8 @@ pub(super) async fn judge(visitor: &mut Visitor, message: &Message<'_>) -> Resul
             visitor.principal = grant.principal(visitor.peer);
             Ok(Reply::result("ok"))
         }
-        Err(Refusal::Wait(wait)) => {
-            let seconds = wait.as_secs() + 1;
-            let message = format!("too many failures; try again in {seconds} seconds");
-            Err(Reply::error(Code::TooManyFailures, &message))
+        Err(refusal @ Refusal::Wait(_)) => {
+            Err(Reply::error(Code::TooManyFailures, &refusal.to_string()))
         }
         Err(Refusal::Busy) => {
             let message = "too many passwords are being checked; try again in a moment";

@@ -69,7 +69,7 @@ pub(super) async fn judge(
             let problem = Problem::from(refusal);
             let challenge = context.admission.challenge(&parts.headers);
             return Err(match challenge {
-                Some(challenge) if refusal == Refusal::Unauthorized => {
+                Some(challenge) if matches!(refusal, Refusal::Unauthorized | Refusal::Wrong) => {
                     problem.with(WWW_AUTHENTICATE, challenge)
                 }
                 _ => problem,

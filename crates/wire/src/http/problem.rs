@@ -31,16 +31,16 @@ impl Problem {
 
 impl From<crate::admit::Refusal> for Problem {
     fn from(refusal: crate::admit::Refusal) -> Self {
-        use crate::admit::Refusal;
+        use crate::admit::{Refusal, retry_after};
         let detail = refusal.to_string();
         match refusal {
             Refusal::Host => Self::new(StatusCode::MISDIRECTED_REQUEST, detail),
             Refusal::Origin => Self::new(StatusCode::FORBIDDEN, detail),
-            Refusal::Unauthorized => Self::new(StatusCode::UNAUTHORIZED, detail),
+            Refusal::Unauthorized | Refusal::Wrong => Self::new(StatusCode::UNAUTHORIZED, detail),
             Refusal::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
                 .with(RETRY_AFTER, HeaderValue::from_static("1")),
             Refusal::Wait(wait) => Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
-                .with(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1)),
+                .with(RETRY_AFTER, HeaderValue::from(retry_after(wait))),
         }
     }
 }

@@ -149,7 +149,7 @@ impl Metrics {
             Some(Refusal::Host) => 3,
             Some(Refusal::Origin) => 4,
             #[allow(unreachable_patterns, reason = "whatever else there may be")]
-            Some(Refusal::Unauthorized | _) => 1,
+            Some(Refusal::Unauthorized | Refusal::Wrong | _) => 1,
         };
         self.auth[result].fetch_add(1, Relaxed);
     }

@@ -2,14 +2,19 @@
 
 use super::find::Server;
 use super::http::{HttpError, ask, exchange, success};
+use crate::nearest::likely;
 use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use http_body_util::Full;
 use serde::Deserialize;
 
-/// Names that are offered when one is not known.
+/// Names that are offered when one is not known but like them.
 const OFFERED: usize = 3;
+/// What to do at a server that was not told who asks.
+const ASKED: &str = "the server asks who you are: use the URL that it printed, or put its start code into ANYWIRE_TOKEN";
+/// Names that are shown when none is like it.
+const LISTED: usize = 10;
 
 impl Server {
     /// Asks with a JSON body (none when empty) for the body of the answer.
@@ -17,7 +22,7 @@ impl Server {
         let path = format!("{}{path}", self.base);
         let stream = self.connect().await?;
         let answer = exchange(stream, &self.peer, method, &path, body).await?;
-        success(answer).map_err(explain)
+        success(answer).map_err(|error| self.explain(error))
     }
 
     /// The same for an address below a session's, whose names it explains.
@@ -57,7 +62,22 @@ impl Server {
                 status: StatusCode::NOT_FOUND,
                 ..
             }) => Err(self.unknown(session).await),
-            answer => answer.map_err(explain),
+            answer => answer.map_err(|error| self.explain(error)),
+        }
+    }
+
+    /// What a server said that lets nobody in, as one sentence that says what to do. Anything else stays as it is.
+    pub(super) fn explain(&self, error: HttpError) -> anyhow::Error {
+        match error {
+            HttpError::Status {
+                status: StatusCode::UNAUTHORIZED,
+                ..
+            } if self.peer.headers.is_empty() => anyhow!(ASKED),
+            HttpError::Status {
+                status: StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS,
+                detail,
+            } => anyhow!(detail),
+            error => anyhow::Error::new(error),
         }
     }
 
@@ -73,58 +93,24 @@ impl Server {
             .and_then(|list| serde_json::from_slice(&list).ok())
             .unwrap_or_default();
         let names: Vec<String> = list.into_iter().map(|named| named.name).collect();
-        let hint = match nearest(session, names) {
-            names if names.is_empty() => "there are none; `anywire new` starts one".to_owned(),
-            names => format!(
-                "did you mean {}? `anywire ls` shows all",
-                names.join(" or ")
-            ),
+        let mut near = likely(session, &names);
+        near.truncate(OFFERED);
+        let hint = match (names.as_slice(), near.as_slice()) {
+            ([], _) => "there are none; `anywire new` starts one".to_owned(),
+            (all, []) => format!("there are: {}", some(all)),
+            (_, near) => format!("did you mean {}? `anywire ls` shows all", near.join(" or ")),
         };
         anyhow!("no session has the id or name {session:?}: {hint}")
     }
 }
 
-/// Adds what to do to what the server said.
-fn explain(error: HttpError) -> anyhow::Error {
-    let status = match &error {
-        HttpError::Status { status, .. } => Some(*status),
-        _ => None,
-    };
-    let error = anyhow::Error::new(error);
-    match status {
-        Some(StatusCode::UNAUTHORIZED) => error.context(
-            "the server asks who you are: use the URL that it printed, or put its start code into ANYWIRE_TOKEN",
-        ),
-        _ => error,
+/// What there is, unless it is too much to read.
+fn some(names: &[String]) -> String {
+    let shown = &names[..names.len().min(LISTED)];
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
-}
-
-/// The names that are most like `wanted`, best first.
-fn nearest(wanted: &str, mut names: Vec<String>) -> Vec<String> {
-    let wanted = wanted.to_lowercase();
-    names.sort_by_cached_key(|name| {
-        let name = name.to_lowercase();
-        let part = name.contains(&wanted) || wanted.contains(&name);
-        (!part, distance(&wanted, &name))
-    });
-    names.truncate(OFFERED);
-    names
-}
-
-/// How many letters have to be added, taken away or changed.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let change = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// The address of a session: its name is one segment of the path, in which anything but unreserved characters is
@@ -164,14 +150,5 @@ mod tests {
         for nothing in ["", ".", ".."] {
             assert!(session_path(nothing).is_err());
         }
-    }
-
-    #[test]
-    fn a_slip_of_the_finger_is_understood() {
-        let names = ["shell-1", "build", "shell-12", "logs"].map(str::to_owned);
-        assert_eq!(nearest("shel-1", names.to_vec())[0], "shell-1");
-        assert_eq!(nearest("BILD", names.to_vec())[0], "build");
-        assert_eq!(nearest("12", names.to_vec())[0], "shell-12");
-        assert_eq!((distance("kitten", "sitting"), distance("", "ab")), (3, 2));
     }
 }

@@ -160,11 +160,11 @@ impl Attach {
             Err(error) if is_broken(&error) => {
                 match self.come_back(error.to_string(), COME_AT_ALL).await? {
                     Ok(link) => link,
-                    Err(End::Lost(_)) => return Err(failure(error)),
+                    Err(End::Lost(_)) => return Err(self.failure(error)),
                     Err(end) => return Ok(end),
                 }
             }
-            Err(error) => return Err(failure(error)),
+            Err(error) => return Err(self.failure(error)),
         };
         loop {
             let lost = match self.talk(&mut link).await? {
@@ -177,6 +177,14 @@ impl Attach {
                 Err(end) => return Ok(end),
             };
         }
+    }
+
+    fn failure(&self, error: LinkError) -> anyhow::Error {
+        let error = match error {
+            LinkError::Ws(WsError::Http(error)) => self.server.explain(error),
+            error => anyhow::Error::new(error),
+        };
+        error.context("attaching")
     }
 
     async fn hello(&mut self, stream: Wire) -> Result<Link<Wire>, LinkError> {
@@ -223,7 +231,7 @@ impl Attach {
             if let Some(stream) = self.server.try_connect().await? {
                 match timeout_at(deadline, self.hello(stream)).await {
                     Ok(Ok(link)) => return Ok(Ok(link)),
-                    Ok(Err(error)) if is_final(&error) => return Err(failure(error)),
+                    Ok(Err(error)) if is_final(&error) => return Err(self.failure(error)),
                     Ok(Err(error)) => last = error.to_string(),
                     Err(_) => break,
                 }
@@ -407,8 +415,4 @@ fn is_broken(error: &LinkError) -> bool {
 fn is_unknown(error: &LinkError) -> bool {
     let code = ErrorCode::NoSuchSession;
     matches!(error, LinkError::Refused { code: said, .. } if *said == code)
-}
-
-fn failure(error: LinkError) -> anyhow::Error {
-    anyhow::Error::new(error).context("attaching")
 }

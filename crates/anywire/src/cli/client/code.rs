@@ -2,6 +2,7 @@
 
 use super::Target;
 use super::api::read;
+use crate::print::print_line;
 use anyhow::{Context as _, Result};
 use http::Method;
 use serde::Deserialize;
@@ -34,6 +35,6 @@ pub async fn code(args: CodeArgs) -> Result<ExitCode> {
         server.ask(Method::GET, "/api/code", "").await
     };
     let Code { code } = read(&body.context("asking for the start code")?)?;
-    println!("{code}");
+    print_line(code)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,9 @@
 //! Where a server is and as whom it is asked: its UNIX socket on this machine, or a URL with a credential.
 
-use super::http::{Peer, Stream, exchange, success};
+use super::http::{HttpError, Peer, Stream, exchange, success};
 use crate::cli::tls::{Tls, TlsError, Trust};
-use anyhow::{Context as _, Result, bail};
-use http::{Method, header};
+use anyhow::{Context as _, Result, anyhow, bail};
+use http::{Method, StatusCode, header};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -118,7 +118,7 @@ impl Url {
             .parse()
             .with_context(|| format!("{authority:?} is no host and port"))?;
         if authority.as_str().contains('@') {
-            bail!("a URL carries no password: say it in ANYWIRE_TOKEN");
+            bail!("a URL carries no password: say USER:PASSWORD in ANYWIRE_TOKEN");
         }
         let usual = if tls { 443 } else { 80 };
         let port = authority.port_u16().unwrap_or(usual);
@@ -170,17 +170,16 @@ impl Url {
         format!("{scheme}://{}", self.host)
     }
 
-    /// As whom the server there is asked: a token or the URL's start code goes with each request, a ticket is good for
-    /// one and is changed for a cookie first.
+    /// As whom the server there is asked: a token, a user's password or the URL's start code goes with each request, a
+    /// ticket is good for one and is changed for a cookie first.
     pub(super) async fn peer(&self, place: &Place, token: Option<&str>) -> Result<Peer> {
         let mut peer = Peer {
             host: self.host.clone(),
             headers: Vec::new(),
         };
         if let Some(secret) = token.or(self.code.as_deref()) {
-            let bearer = format!("Bearer {secret}");
             peer.headers
-                .push((header::AUTHORIZATION.to_string(), bearer));
+                .push((header::AUTHORIZATION.to_string(), authorization(secret)));
         } else if let Some(ticket) = &self.ticket {
             let cookie = self.redeem(place, &peer, ticket).await?;
             peer.headers.push((header::COOKIE.to_string(), cookie));
@@ -198,17 +197,46 @@ impl Url {
         let path = format!("{}/api/login", self.base);
         let answer = exchange(stream, peer, Method::POST, &path, &body).await?;
         let cookie = answer.headers().get(header::SET_COOKIE).cloned();
-        success(answer)
-            .context("logging in with the URL's ticket, which is good once within 30 seconds")?;
+        success(answer).map_err(|error| match error {
+            HttpError::Status {
+                status: StatusCode::UNAUTHORIZED,
+                ..
+            } => anyhow!(
+                "the URL's ticket is good once within 30 seconds, and not any more: `anywire url` prints another"
+            ),
+            error => anyhow::Error::new(error).context("logging in with the URL's ticket"),
+        })?;
         let cookie = cookie.as_ref().and_then(|cookie| cookie.to_str().ok());
         let pair = cookie.and_then(|cookie| cookie.split(';').next());
         Ok(pair.unwrap_or_default().to_owned())
     }
 }
 
+/// A secret as a header carries it. A colon stands between a user and a password: neither codes, tickets nor tokens of
+/// `config new-token` have one.
+fn authorization(secret: &str) -> String {
+    if secret.contains(':') {
+        format!("Basic {}", data_encoding::BASE64.encode(secret.as_bytes()))
+    } else {
+        format!("Bearer {secret}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_s_password_and_a_code_are_told_apart() {
+        for (secret, header) in [
+            ("ABCDEFGHIJ", "Bearer ABCDEFGHIJ"),
+            ("awt_x-_", "Bearer awt_x-_"),
+            // RFC 7617 section 2.
+            ("Aladdin:open sesame", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        ] {
+            assert_eq!(authorization(secret), header);
+        }
+    }
 
     #[test]
     fn a_printed_url_is_understood() {

@@ -4,10 +4,10 @@ use super::api::read;
 use super::attach::{self, AttachArgs};
 use super::{Target, table};
 use crate::cli::client::table::clean;
+use crate::print::print_line;
 use anyhow::{Context as _, Result};
 use http::Method;
 use serde::Deserialize;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 /// List the sessions of a running server
@@ -68,6 +68,9 @@ pub struct ScreenArgs {
     /// With cursor, title, modes and the cells' attributes, as JSON
     #[arg(long)]
     json: bool,
+    /// With the empty lines below
+    #[arg(long, conflicts_with = "json")]
+    full: bool,
 }
 
 /// Print an address that opens the page without a code, once, within 30 seconds
@@ -85,15 +88,7 @@ struct Named {
 }
 
 fn print(text: &[u8]) -> Result<ExitCode> {
-    let mut out = std::io::stdout();
-    let printed = out.write_all(text).and_then(|()| {
-        if text.ends_with(b"\n") {
-            Ok(())
-        } else {
-            out.write_all(b"\n")
-        }
-    });
-    printed.context("printing the answer")?;
+    print_line(text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -172,7 +167,14 @@ pub async fn screen(args: ScreenArgs) -> Result<ExitCode> {
         "/screen?format=text"
     };
     let body = server.ask_session(Method::GET, &args.session, rest, "");
-    print(&body.await.context("reading the screen")?)
+    let body = body.await.context("reading the screen")?;
+    if args.json || args.full {
+        return print(&body);
+    }
+    match body.trim_ascii_end() {
+        [] => Ok(ExitCode::SUCCESS),
+        text => print(text),
+    }
 }
 
 /// Runs `url`.

@@ -8,8 +8,9 @@ use super::{USAGE, fail, runtime};
 use crate::alone;
 use crate::cli::password::PasswordArgs;
 use crate::cli::tls::Trust;
+use crate::print::print;
 use anyhow::{Context as _, Result, bail};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -113,10 +114,7 @@ pub(crate) fn connect(args: ConnectArgs) -> Result<ExitCode> {
     } else {
         report::text(&figures)
     };
-    let mut out = std::io::stdout();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("printing the figures")?;
+    print(text)?;
     Ok(ExitCode::from(u8::from(!figures.is_whole())))
 }
 

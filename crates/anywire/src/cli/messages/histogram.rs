@@ -61,6 +61,10 @@ impl Histogram {
         self.max
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     pub(super) fn max(&self) -> Duration {
         self.max
     }

@@ -78,6 +78,9 @@ pub(super) fn text(figures: &Figures) -> String {
         figures.rate()
     );
     let latency = &figures.latency;
+    if latency.is_empty() {
+        return text;
+    }
     let quantile = |share| show(latency.quantile(share));
     let _ = writeln!(
         text,

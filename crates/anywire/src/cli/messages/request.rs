@@ -1,7 +1,7 @@
 //! `anywire request`: one message, one answer, and an exit code that says how it went.
 
 use super::talk::{Answer, Talk, TalkError, Way};
-use super::url::{Protocol, Url};
+use super::url::Url;
 use super::{UNREACHABLE, USAGE, fail, runtime};
 use crate::cli::client::clean;
 use crate::cli::password::PasswordArgs;
@@ -9,7 +9,7 @@ use crate::cli::tls::Trust;
 use anyhow::{Context as _, Result};
 use anywire_codec::framed::Reply;
 use serde_json::{Value, json};
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,6 +27,7 @@ const MAX_FILE: u64 = 64 << 20;
 )]
 pub(crate) struct RequestArgs {
     /// The server: framed://HOST:PORT, ws://HOST:PORT, with TLS framed+tls:// or wss://, or framed+unix:///PATH
+    #[arg(value_parser = Url::framed)]
     url: Url,
     /// The action: `search` goes as JSON, any other as bytes, action and value in a row
     #[arg(required_unless_present = "binary")]
@@ -54,12 +55,6 @@ pub(crate) struct RequestArgs {
 
 /// Runs `request`.
 pub(crate) fn request(args: RequestArgs) -> Result<ExitCode> {
-    if args.url.protocol != Protocol::Framed {
-        return Ok(fail(
-            USAGE,
-            &"requests go to framed://HOST:PORT or ws://HOST:PORT",
-        ));
-    }
     let prepared = message(&args).and_then(|message| {
         let way = Way::new(args.url.clone(), &args.trust)?;
         let password = args.password.resolve("Password: ")?;
@@ -121,8 +116,7 @@ fn message(args: &RequestArgs) -> Result<Reply> {
 
 fn print(args: &RequestArgs, answer: &Answer) -> Result<ExitCode> {
     let value = answer.json();
-    let mut stdout = std::io::stdout();
-    let is_terminal = stdout.is_terminal();
+    let is_terminal = std::io::stdout().is_terminal();
     let mut out = if args.hex {
         data_encoding::HEXLOWER.encode(&answer.content).into_bytes()
     } else {
@@ -142,10 +136,7 @@ fn print(args: &RequestArgs, answer: &Answer) -> Result<ExitCode> {
     if is_terminal || args.hex || args.binary.is_none() || value.is_some() {
         out.push(b'\n');
     }
-    stdout
-        .write_all(&out)
-        .and_then(|()| stdout.flush())
-        .context("printing the answer")?;
+    crate::print::print(out)?;
     let is_error = value.is_some_and(|value| {
         // The original says so in its text only.
         let text = value.get("result").and_then(Value::as_str);

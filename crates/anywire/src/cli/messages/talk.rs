@@ -29,6 +29,9 @@ pub(super) enum TalkError {
     /// No connection.
     #[error("connecting to {0}: {1}")]
     Connect(String, TlsError),
+    /// Nobody listens there.
+    #[error("nobody answers at {0}; `{1}` would")]
+    Nobody(String, String),
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Io(#[from] io::Error),
@@ -89,6 +92,11 @@ impl Way {
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+fn is_nobody(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, NotFound};
+    matches!(error.kind(), ConnectionRefused | NotFound)
+}
+
 async fn connect(address: &str) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
@@ -116,6 +124,9 @@ pub(super) async fn open(way: &Way, password: Option<&str>) -> Result<Box<dyn St
     };
     match timeout(CONNECT, connecting).await {
         Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(TlsError::Io(error))) if is_nobody(&error) => {
+            Err(TalkError::Nobody(way.url.to_string(), way.url.echo()))
+        }
         Ok(Err(error)) => Err(TalkError::Connect(way.url.to_string(), error)),
         Err(_) => Err(TalkError::Timeout),
     }

@@ -7,6 +7,8 @@ use std::str::FromStr;
 /// What a server may be written as.
 const FORMS: &str = "framed://HOST:PORT, ws://HOST:PORT, tcp://HOST:PORT, with TLS framed+tls://, wss:// and tcps://, or \
     framed+unix:///PATH and tcp+unix:///PATH";
+/// The same where only messages go.
+const FRAMED: &str = "framed://HOST:PORT or ws://HOST:PORT, with TLS framed+tls:// or wss://, or framed+unix:///PATH";
 
 /// What is spoken there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,15 +43,33 @@ impl FromStr for Url {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
+        Self::read(url, FORMS)
+    }
+}
+
+impl Url {
+    /// A server that takes messages.
+    ///
+    /// # Errors
+    /// What it may be written as.
+    pub(super) fn framed(url: &str) -> Result<Self, String> {
+        let read = Self::read(url, FRAMED)?;
+        if read.protocol != Protocol::Framed {
+            return Err(format!("requests go to {FRAMED}"));
+        }
+        Ok(read)
+    }
+
+    fn read(url: &str, forms: &str) -> Result<Self, String> {
         let Some((scheme, rest)) = url.split_once("://") else {
-            return Err(format!("write the server as {FORMS}"));
+            return Err(format!("write the server as {forms}"));
         };
         let (protocol, tls) = match scheme {
             "framed" | "framed+unix" | "ws" => (Protocol::Framed, false),
             "framed+tls" | "wss" => (Protocol::Framed, true),
             "tcp" | "tcp+unix" | "unix" => (Protocol::Raw, false),
             "tcps" => (Protocol::Raw, true),
-            _ => return Err(format!("{scheme:?} is not spoken here; there are {FORMS}")),
+            _ => return Err(format!("{scheme:?} is not spoken here; there are {forms}")),
         };
         let net = rest.trim_end_matches('/');
         let place = match scheme {
@@ -72,8 +92,16 @@ fn address(text: &str) -> Result<String, String> {
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
             Ok(text.to_owned())
         }
+        Some((host, port)) if !host.is_empty() && is_high(port) => {
+            Err(format!("{text:?}: a port is at most 65535"))
+        }
         _ => Err(format!("{text:?} is not HOST:PORT")),
     }
+}
+
+/// Whether these are the digits of a number that is no port.
+fn is_high(port: &str) -> bool {
+    !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl Url {
@@ -90,6 +118,21 @@ impl Url {
             place: Place::Net(format!("{host}:{port}")),
             tls: false,
         }
+    }
+
+    /// What would serve an echo there.
+    pub(super) fn echo(&self) -> String {
+        let scheme = match (&self.place, self.protocol) {
+            (Place::WebSocket(_), _) if self.tls => "https",
+            (Place::WebSocket(_), _) => "http",
+            (Place::Net(_), Protocol::Framed) if self.tls => "framed+tls",
+            (Place::Net(_), Protocol::Framed) => "framed",
+            (Place::Net(_), Protocol::Raw) if self.tls => "tcps",
+            (Place::Net(_), Protocol::Raw) => "tcp",
+            (Place::Unix(_), Protocol::Framed) => "framed+unix",
+            (Place::Unix(_), Protocol::Raw) => "unix",
+        };
+        format!("anywire echo -l {scheme}://{self}")
     }
 
     /// The host, for its certificate.
@@ -117,6 +160,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn requests_go_where_messages_are_taken() {
+        assert!(Url::framed("ws://localhost:7681").is_ok());
+        for wrong in [
+            "tcp://localhost:1",
+            "unix:///x",
+            "gopher://x:1",
+            "localhost:1",
+        ] {
+            let told = Url::framed(wrong).unwrap_err();
+            assert!(
+                told.contains("ws://") && !told.contains("tcp"),
+                "{wrong}: {told}"
+            );
+        }
+        let told = "tcp://localhost:99999".parse::<Url>().unwrap_err();
+        assert!(told.contains("at most 65535"), "{told}");
+    }
+
+    #[test]
     fn urls() {
         let url: Url = "framed://localhost:2021".parse().unwrap();
         assert_eq!(url.protocol, Protocol::Framed);
@@ -138,6 +200,14 @@ mod tests {
             );
         }
         assert_eq!(Url::raw("::1", 7).to_string(), "[::1]:7");
+        for (url, listener) in [
+            ("framed+tls://[::1]:7", "framed+tls://[::1]:7"),
+            ("ws://localhost:7/ws", "http://localhost:7"),
+            ("tcp+unix:///run/x", "unix:///run/x"),
+        ] {
+            let url: Url = url.parse().unwrap();
+            assert_eq!(url.echo(), format!("anywire echo -l {listener}"));
+        }
         for bad in [
             "localhost:2021",
             "http://a:1",

@@ -2,6 +2,7 @@
 
 use super::visit::Visit;
 use crate::{Context, Target};
+use anywire_session::Service;
 use axum::response::{IntoResponse, Json, Response};
 use http::header::CONTENT_TYPE;
 
@@ -15,19 +16,25 @@ pub(crate) async fn openapi() -> Response {
 
 /// `GET /api/services`
 pub(crate) async fn services(visit: Visit) -> Json<serde_json::Value> {
-    let context = &visit.context;
-    let default = default_service(context);
-    let services = context.registry.services().into_iter();
-    let services = services.filter(|service| {
-        // Which name a session would have is asked when there is one.
-        let own = service.name == default;
-        own || context.reaches(&visit.principal, &service.name, None)
-    });
-    let services = services.map(|service| {
+    let default = default_service(&visit.context);
+    let services = offered(&visit).into_iter().map(|service| {
         let default = service.name == default;
         serde_json::json!({ "name": service.name, "io": service.io, "default": default })
     });
     Json(services.collect())
+}
+
+/// The services that somebody may have sessions of.
+pub(super) fn offered(visit: &Visit) -> Vec<Service> {
+    let context = &visit.context;
+    let default = default_service(context);
+    let mut services = context.registry.services();
+    services.retain(|service| {
+        // Which name a session would have is asked when there is one.
+        let own = service.name == default;
+        own || context.reaches(&visit.principal, &service.name, None)
+    });
+    services
 }
 
 /// The service of sessions that name none.

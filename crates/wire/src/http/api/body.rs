@@ -2,6 +2,7 @@
 
 use crate::http::Problem;
 use crate::limits;
+use anywire_model::Offset;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequestParts, Query, Request};
 use http::StatusCode;
@@ -9,6 +10,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use serde_json::error::Category;
 use std::time::Duration;
 
 /// The body as JSON. Asking for the content type makes browsers ask us before another origin's page may send it.
@@ -27,7 +29,17 @@ pub(super) async fn json<T: DeserializeOwned>(request: Request<Body>) -> Result<
     }
     let body = bytes(request, limits::BODY_BYTES, limits::BODY).await?;
     serde_json::from_slice(&body)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, what_is_wrong(&error)))
+}
+
+/// What is wrong with a body. Its place is of no use where the whole thing is a line long and about one key.
+fn what_is_wrong(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if error.classify() != Category::Data {
+        return format!("the body is no JSON: {text}");
+    }
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 /// The same where nothing at all stands for the default.
@@ -56,6 +68,9 @@ pub(super) async fn bytes(
         })
 }
 
+/// How the reader of queries begins what it has to say.
+const QUERY: &str = "Failed to deserialize query string: ";
+
 /// The words behind the question mark; unknown ones are an error, since they were meant to do something.
 pub(crate) struct Words<T>(pub(super) T);
 
@@ -67,9 +82,18 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Words<T> {
             .map(|Query(words)| Self(words))
             .map_err(|error| {
                 let detail = error.body_text();
+                let detail = detail.strip_prefix(QUERY).unwrap_or(&detail);
                 Problem::new(StatusCode::BAD_REQUEST, detail)
             })
     }
+}
+
+/// A place in the output.
+pub(super) fn offset<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Offset>, D::Error> {
+    let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+    text.parse().map(Some).map_err(|_| {
+        serde::de::Error::custom("a whole number of bytes, counted from the session's start")
+    })
 }
 
 /// A switch: `1` or `true`, `0` or `false`.

@@ -5,7 +5,7 @@
 
 mod reader;
 
-use super::body::{Words, switch};
+use super::body::{Words, offset, switch};
 use super::visit::Visit;
 use crate::http::Problem;
 use crate::limits;
@@ -32,6 +32,7 @@ pub(super) const EXIT: HeaderName = HeaderName::from_static("anywire-exit");
 #[serde(deny_unknown_fields)]
 pub(crate) struct OutputWords {
     /// The first byte wanted; the oldest one kept without it.
+    #[serde(default, deserialize_with = "offset")]
     since: Option<Offset>,
     /// Goes on until the program ends.
     #[serde(default, deserialize_with = "switch")]

@@ -1,8 +1,9 @@
 //! Sessions as a list and one by one: create, look up, rename, end.
 
-use super::about::default_service;
+use super::about::{self, default_service};
 use super::body::{json, json_or_default};
 use super::visit::{Visit, forbidden, refused};
+use crate::Target;
 use crate::http::Problem;
 use anywire_model::{Intent, Size};
 use anywire_session::{Create, CreateError, RenameError, Session, SessionInfo};
@@ -77,18 +78,34 @@ pub(crate) async fn create(visit: Visit, request: Request<Body>) -> Result<Respo
         .iter()
         .any(|it| it.name == service);
     if exists && !context.reaches(&visit.principal, service, options.name.as_deref()) {
-        return Err(forbidden(
-            "this address has sessions of its own service only",
-        ));
+        return Err(forbidden(&match &context.listener.target {
+            Target::Named { name, .. } => {
+                format!("nobody logs in at this address: it is for the session {name} only")
+            }
+            Target::New { service } | Target::Lobby { service } => {
+                format!("nobody logs in at this address: it has sessions of {service} only")
+            }
+        }));
     }
     let session = visit.context.registry.create(service, options).await;
-    let session = session.map_err(not_created)?;
+    let session = session.map_err(|error| match error {
+        CreateError::NoService(_) => bad(format!("{error}; there are: {}", offered(&visit))),
+        error => not_created(error),
+    })?;
     session.touch();
     let mut response = (StatusCode::CREATED, Json(Shown::of(&session))).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/api/sessions/{}", session.id())) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+/// The names of the services that somebody may have sessions of.
+fn offered(visit: &Visit) -> String {
+    let names = about::offered(visit)
+        .into_iter()
+        .map(|service| service.name);
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn bad(detail: impl Into<String>) -> Problem {
@@ -98,8 +115,7 @@ fn bad(detail: impl Into<String>) -> Problem {
 fn not_created(error: CreateError) -> Problem {
     let detail = error.to_string();
     match error {
-        CreateError::NoService(_) => bad(format!("{detail}; GET /api/services lists them")),
-        CreateError::BadName(_) => bad(detail),
+        CreateError::NoService(_) | CreateError::BadName(_) => bad(detail),
         CreateError::NameTaken(_) => Problem::new(StatusCode::CONFLICT, detail),
         CreateError::Busy(_) | CreateError::ServiceBusy(_) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
