@@ -1,8 +1,9 @@
 //! The end of a session: the whole tree goes, whatever it does about it, and its last words arrive.
 
-use anywire_model::ExitReason;
+use anywire_model::{ExitReason, Size};
 use anywire_testkit::{Attach, Config, NativeClient, Server, flood, processes, rounds, wait_until};
 use http::{Method, StatusCode};
+use rustix::process::Signal;
 
 async fn start(arguments: &[&str]) -> (Server, usize, NativeClient) {
     let server = Config::new(env!("CARGO_BIN_EXE_anywire"))
@@ -34,6 +35,37 @@ async fn killed(server: Server, memfds: usize, client: &mut NativeClient) {
         "{exit:?}"
     );
     server.nothing_left_over(memfds).await;
+    server.stop().await;
+}
+
+/// A kill that meets a program's own end does not make up another one.
+#[tokio::test]
+async fn what_has_ended_by_itself_was_not_killed() {
+    let server = Config::new(env!("CARGO_BIN_EXE_anywire"))
+        .command(["sh", "-c", "echo ready; read line; exit 3"])
+        .start();
+    let mut client = NativeClient::open(&server).await;
+    client.see("ready").await;
+    let program = server.program(&client.session()).await.expect("a program");
+    // The supervisor hears of the end and of the kill in one moment.
+    let supervisor = server.supervisor_pid();
+    processes::signal(supervisor, Signal::STOP);
+    client.send("\r");
+    client.push().await;
+    wait_until("its end", || {
+        let line = processes::describe(program);
+        line.contains(" Z ").then_some(())
+    })
+    .await;
+    client.kill();
+    // What is asked later is done later.
+    let size = Size::checked(99, 33).expect("a size");
+    client.resize(size);
+    client
+        .until("the size", |client| client.sizes.contains(&size))
+        .await;
+    processes::signal(supervisor, Signal::CONT);
+    assert_eq!(client.exit().await.reason, ExitReason::Code { code: 3 });
     server.stop().await;
 }
 

@@ -91,7 +91,7 @@ impl Session {
             alone_since: Some(Instant::now()),
             // What an earlier server has left was in use, for all that is known.
             alone_for: if adopted {
-                policy.never_attached.max(policy.resumable_ttl())
+                policy.never_attached.max(policy.ttl)
             } else {
                 policy.never_attached
             },
