@@ -157,7 +157,6 @@ impl Inner {
         if let Some(size) = state.seats.typed(key) {
             self.set_size(state, size);
         }
-        Self::active(state);
         self.open_gate(state);
         match self.running.control.input(bytes) {
             Ok(given) => {

@@ -58,6 +58,8 @@ pub(crate) struct State {
     pub(crate) ended_ms: Option<u64>,
     /// When anything last went in or out, as far as anybody has looked, and where output was then.
     pub(crate) active: (Instant, Offset),
+    /// There was input since then. The sweep looks at the clock for it: one look a second, not one a key.
+    pub(crate) used: bool,
     /// Somebody has taken all of the output and the end.
     pub(crate) told: bool,
     /// Until a client that had typed is back, or for a moment, the program may fill the ring no further than this.
@@ -98,6 +100,7 @@ impl Session {
             ended_at: None,
             ended_ms: page.ended_ms,
             active: (Instant::now(), head),
+            used: false,
             told: page.told,
             // After a crash, what clients may not have read is kept: they come back in a moment and want it exactly.
             hold: adopted.then(|| (log.tail() + log.capacity(), Instant::now() + HOLD)),
@@ -418,7 +421,7 @@ impl Inner {
         if !allowed {
             return Err(Refused::Role);
         }
-        state.active.0 = Instant::now();
+        state.used = true;
         match intent {
             Intent::Input { offset, bytes } => {
                 self.input(&mut state, (key, client), filter, offset, bytes)
@@ -454,11 +457,6 @@ impl Inner {
         let (to, from) = oneshot::channel();
         keeper::ask(self, Request::Keyframe(to));
         from
-    }
-
-    /// There was input.
-    pub(crate) fn active(state: &mut State) {
-        state.active.0 = Instant::now();
     }
 }
 

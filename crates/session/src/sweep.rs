@@ -45,7 +45,7 @@ impl Inner {
             });
         }
         let head = self.log().head();
-        if state.active.1 != head {
+        if std::mem::take(&mut state.used) || state.active.1 != head {
             state.active = (Instant::now(), head);
         }
         let held_long_enough = state.hold.is_some_and(|(_, until)| until <= Instant::now());

@@ -16,7 +16,7 @@ const AGAIN: Duration = Duration::from_millis(10);
 impl State {
     /// Since when nothing went in or out.
     pub(crate) fn idle(&self, head: Offset) -> Duration {
-        if self.active.1 == head {
+        if self.active.1 == head && !self.used {
             self.active.0.elapsed()
         } else {
             Duration::ZERO

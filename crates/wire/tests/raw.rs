@@ -89,6 +89,20 @@ async fn a_websocket_without_a_dialect_is_bytes() {
 }
 
 #[tokio::test]
+async fn who_speaks_in_bytes_is_answered_in_bytes() {
+    let server = Setup::pipe(&["cat"]).start().await;
+    let mut socket = client::connect(server.http, "/ws", "").await;
+    socket.binary(b"\xff and so on").await;
+    assert_eq!(until(&mut socket, b"on").await, b"\xff and so on");
+    let mut socket = client::connect(server.http, "/ws", "").await;
+    socket.text("text").await;
+    assert_eq!(socket.next().await, Frame::Text("text".into()));
+    socket.binary(b"and bytes").await;
+    assert_eq!(socket.next().await, Frame::Text("and bytes".into()));
+    server.shutdown().await;
+}
+
+#[tokio::test]
 async fn who_only_listens_hears() {
     let server = Setup::script("echo hello; cat").start().await;
     let mut socket = client::connect(server.http, "/ws?binary=1", "").await;

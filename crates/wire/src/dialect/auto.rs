@@ -9,7 +9,7 @@ use std::time::Duration;
 /// A client that has not shown which dialect it speaks.
 #[derive(Debug)]
 pub(crate) struct Auto {
-    /// Output is sent as binary messages if it is none.
+    /// Output is sent as binary messages if it is not ttyd's.
     binary: bool,
 }
 
@@ -47,6 +47,8 @@ impl Dialect for Auto {
     fn message<'a>(&mut self, message: Inbound<'a>) -> Result<Request<'a>, Fault> {
         let bytes = message.bytes();
         if !tty::is_hello(bytes) {
+            // Who speaks in bytes is answered in bytes.
+            self.binary |= matches!(message, Inbound::Binary(_));
             return Ok(Request::Open(Box::new(self.open(bytes))));
         }
         let mut dialect = Tty::default();

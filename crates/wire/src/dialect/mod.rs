@@ -142,6 +142,11 @@ pub(crate) trait Dialect: Send + Sync {
     /// A message from the client. An error ends the connection.
     fn message<'a>(&mut self, message: Inbound<'a>) -> Result<Request<'a>, Fault>;
 
+    /// Whether each message is input and nothing else, so that several may be given as one.
+    fn is_bytes(&self) -> bool {
+        false
+    }
+
     /// Whether the client can tell standard error from output.
     fn tells_streams(&self) -> bool {
         false

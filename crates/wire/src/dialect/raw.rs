@@ -43,6 +43,10 @@ impl Dialect for Raw {
         Duration::ZERO
     }
 
+    fn is_bytes(&self) -> bool {
+        true
+    }
+
     fn silence(&mut self) -> Result<Open<'static>, Fault> {
         Ok(Open::default())
     }

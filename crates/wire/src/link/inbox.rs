@@ -136,6 +136,21 @@ impl Talk {
         Ok(())
     }
 
+    /// Gives the program what was typed together.
+    fn give(
+        &mut self,
+        attachment: &mut Attachment,
+        typed: &mut Vec<u8>,
+        out: &mut Frames<'_>,
+    ) -> Result<(), End> {
+        let bytes = &std::mem::take(typed)[..];
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let offset = None;
+        self.intent(attachment, Intent::Input { offset, bytes }, out)
+    }
+
     fn intent(
         &mut self,
         attachment: &mut Attachment,
@@ -261,28 +276,56 @@ impl Link {
         bytes: &mut [u8],
         out: &mut Vec<u8>,
     ) -> Result<usize, End> {
-        let (mut at, wrap) = (0, self.framing.wrap());
-        self.inbox.ready = true;
-        while self.may_process() && out.len() < limits::OUTBOX {
-            let Some((used, item)) = self.framing.next(&mut bytes[at..])? else {
-                self.inbox.ready = false;
-                break;
-            };
-            at += used;
-            let mut frames = Frames { wrap, out };
-            match item {
-                Item::Message(message) => self.talk.message(attachment, message, &mut frames)?,
-                Item::Ping(payload) => frames.pong(payload),
-                Item::Intent(intent) => self.talk.intent(attachment, intent, &mut frames)?,
-                Item::Reply(reply) => frames.out.extend_from_slice(reply),
-                Item::Nothing => {}
-            }
-        }
+        let (mut typed, mut at) = (Vec::new(), 0);
+        let processed = self.process_into(attachment, bytes, &mut at, &mut typed, out);
+        // Also in front of what ends the connection.
+        let wrap = self.framing.wrap();
+        self.talk
+            .give(attachment, &mut typed, &mut Frames { wrap, out })?;
+        processed?;
         if at == bytes.len() {
             self.inbox.ready = false;
         }
         self.talk.tell(attachment, &mut Frames { wrap, out });
         Ok(at)
+    }
+
+    /// The same, `at` being how many bytes are done, without the input at the end that is still to be given: where
+    /// messages are nothing but bytes, those that come together are one piece of input in `typed`.
+    fn process_into(
+        &mut self,
+        attachment: &mut Attachment,
+        bytes: &mut [u8],
+        at: &mut usize,
+        typed: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), End> {
+        let wrap = self.framing.wrap();
+        let (joins, len) = (self.talk.dialect.is_bytes(), bytes.len());
+        self.inbox.ready = true;
+        while self.may_process() && out.len() < limits::OUTBOX {
+            let Some((used, item)) = self.framing.next(&mut bytes[*at..])? else {
+                self.inbox.ready = false;
+                break;
+            };
+            *at += used;
+            let mut frames = Frames { wrap, out };
+            match item {
+                // What comes alone needs no copy.
+                Item::Message(message) if joins && (*at < len || !typed.is_empty()) => {
+                    typed.extend_from_slice(message.bytes());
+                }
+                Item::Message(message) => self.talk.message(attachment, message, &mut frames)?,
+                Item::Ping(payload) => frames.pong(payload),
+                Item::Intent(intent) => {
+                    self.talk.give(attachment, typed, &mut frames)?;
+                    self.talk.intent(attachment, intent, &mut frames)?;
+                }
+                Item::Reply(reply) => frames.out.extend_from_slice(reply),
+                Item::Nothing => {}
+            }
+        }
+        Ok(())
     }
 
     /// The peer ended its side: on a raw wire that is the end of the input only.
