@@ -10,9 +10,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 /// Lines that may wait to be written.
 const WAITING: usize = 4096;
+/// Between two writes. Nobody sees the difference, and without it each message of a busy echo would wake the thread.
+const REST: Duration = Duration::from_millis(20);
 /// Bytes of a payload that are shown.
 const SHOWN: usize = 256;
 
@@ -125,6 +128,7 @@ fn write(events: &Receiver<Event>, lost: &AtomicU64) {
         if std::io::stderr().write_all(lines.as_bytes()).is_err() {
             return;
         }
+        std::thread::sleep(REST);
     }
 }
 
