@@ -513,12 +513,13 @@ async fn a_log_in_json_tells_mistakes_in_json() {
     server.stop().await;
 }
 
+/// The program lives on without its client: one that has ended would not count.
 #[tokio::test]
 async fn limits_are_read_again_too() {
     let folder = Folder::new();
     let text = |limit: usize| {
         format!(
-            "services: {{a: {{command: [sh, -c, 'echo here; exec cat'], io: pipe, ttl: 1h, max_sessions: {limit}}}}}\n"
+            "services: {{a: {{command: [sh, -c, 'echo here; exec sleep 1000'], io: pipe, ttl: 1h, max_sessions: {limit}}}}}\n"
         )
     };
     let path = folder.write(&text(1));
