@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Figures that the load ruler does not take: memory of idle sessions and of the supervisor, the gap after `kill -9`,
-coloured output against plain, starts beside full logs, and the time to the first listener. One line each. Loopback only; ends what it starts.
+coloured output against plain, starts beside full logs, and the time to the first listener. One line each. Loopback only;
+ends what it starts.
 
     benches/figures.py target/release/anywire
 """

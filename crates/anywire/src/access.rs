@@ -5,7 +5,7 @@ use crate::config::runtime::{self, Certificate, Config};
 use crate::listener::{self, At, Listener, Place};
 use crate::server::listener_rules;
 use anyhow::{Context as _, Result};
-use anywire_wire::admit::{Name, Options, Rules, Save, Token, User};
+use anywire_wire::admit::{Name, Options, Rules, Save, Token, User, host_name};
 use anywire_wire::tls::{self, Tls};
 use anywire_wire::{self as wire, Admission};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -190,12 +190,9 @@ fn options(written: &Certificate, config: &Config) -> tls::Options {
     }
 }
 
-/// A host without its port.
+/// A host without its port, as certificates name it.
 fn bare(host: &str) -> String {
-    let end = host.rsplit_once(':');
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    let name = end.map_or(host, |(name, port)| if is_port(port) { name } else { host });
-    name.trim_matches(['[', ']']).to_owned()
+    host_name(host).trim_matches(['[', ']']).to_owned()
 }
 
 /// Runs the command with the code as its last argument: no shell, a process group of its own, and ten seconds.

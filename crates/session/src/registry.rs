@@ -393,7 +393,7 @@ impl Sessions {
     /// `count` is so large, they are looked for among the `counted`.
     fn is_full(&self, count: usize, most: usize, counted: impl Fn(&Session) -> bool) -> bool {
         let over = |session: &&Session| session.has_ended() && counted(session);
-        count >= most && count - self.by_id.values().filter(over).count().min(count) >= most
+        count >= most && count.saturating_sub(self.by_id.values().filter(over).count()) >= most
     }
 
     fn free_name_of_ended(&mut self, name: &str) {

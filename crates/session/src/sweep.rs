@@ -22,12 +22,8 @@ pub(crate) struct Over {
     pub(crate) at_ms: u64,
     /// When it began, likewise.
     pub(crate) created_ms: u64,
-    /// How long this server has known.
-    pub(crate) since: Duration,
-    /// Somebody has heard of it, and is gone now.
-    pub(crate) told: bool,
-    /// How long it is kept, if its policy says so.
-    pub(crate) keep: Option<Duration>,
+    /// It has been kept for long enough.
+    pub(crate) is_due: bool,
 }
 
 impl Inner {
@@ -36,12 +32,13 @@ impl Inner {
         let mut state = self.state.lock();
         if self.log().exit().is_some() {
             self.note_end(&mut state, now_ms);
+            let since = state.ended_at.get_or_insert_with(Instant::now).elapsed();
+            let is_told = state.told && state.seats.len() == 0;
+            let usual = if is_told { LINGER_TOLD } else { LINGER };
             return Some(Over {
                 at_ms: state.ended_ms.unwrap_or(now_ms),
                 created_ms: self.log().created_ms(),
-                since: state.ended_at.get_or_insert_with(Instant::now).elapsed(),
-                told: state.told && state.seats.len() == 0,
-                keep: self.policy.keep_ended,
+                is_due: since >= self.policy.keep_ended.unwrap_or(usual),
             });
         }
         let head = self.log().head();
@@ -116,9 +113,7 @@ impl Registry {
         // them, also the one whose client is on its way back.
         ended.sort_unstable_by_key(|(over, _)| Reverse((over.at_ms, over.created_ms)));
         for (index, (over, id)) in ended.into_iter().enumerate() {
-            let usual = if over.told { LINGER_TOLD } else { LINGER };
-            let linger = over.keep.unwrap_or(usual);
-            if index >= LINGERING || over.since >= linger {
+            if index >= LINGERING || over.is_due {
                 self.0.remove(id);
             }
         }

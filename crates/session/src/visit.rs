@@ -28,7 +28,7 @@ impl Inner {
     /// Somebody without a seat acts: the session is in use, and whoever did may be back.
     pub(crate) fn visited(&self) {
         let mut state = self.state.lock();
-        state.active.0 = Instant::now();
+        state.used = true;
         if state.alone_since.is_some() {
             state.alone_since = Some(Instant::now());
             state.alone_for = self.policy.resumable_ttl();

@@ -137,8 +137,9 @@ fn unix(path: &Path) -> Result<UnixListener> {
     let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
     let bound = UnixListener::bind(path);
     rustix::process::umask(mask);
-    let folder = path.parent().filter(|folder| !folder.exists());
-    if let (Err(_), Some(folder)) = (&bound, folder) {
+    if bound.is_err()
+        && let Some(folder) = path.parent().filter(|folder| !folder.exists())
+    {
         bail!(
             "listening on {shown}: there is no folder {}: make it, or choose another path",
             folder.display()

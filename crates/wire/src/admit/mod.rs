@@ -16,7 +16,7 @@ mod typed;
 mod vault;
 
 pub(crate) use backoff::prefix;
-pub use origin::loopback_hosts;
+pub use origin::{host_name, loopback_hosts};
 pub use password::{HashError, hash_password, new_token};
 pub use rules::{Name, RuleError, Rules, Token, User};
 pub use vault::{TICKET_LIFE, VAULT_MAX};
@@ -164,9 +164,7 @@ pub(crate) struct Way {
     pub(crate) peer: Peer,
     /// Enciphered by us.
     pub(crate) tls: bool,
-    /// Both ends are on loopback.
-    pub(crate) local: bool,
-    /// The address that was connected to.
+    /// The address that was connected to; none of a UNIX socket.
     pub(crate) at: Option<SocketAddr>,
     /// Whether the listener asks for credentials.
     pub(crate) auth: bool,
@@ -180,11 +178,16 @@ impl Way {
         Self {
             peer,
             tls: socket.is_tls(),
-            local: !peer.is_remote() && socket.is_on_loopback(),
             at: socket.local_address(),
             auth,
             pages: None,
         }
+    }
+
+    /// Whether both ends are on this machine alone.
+    fn is_local(self) -> bool {
+        let here = |at: SocketAddr| at.ip().to_canonical().is_loopback();
+        !self.peer.is_remote() && self.at.is_some_and(here)
     }
 
     /// The same where pages of this port of the host are ours too.
@@ -326,7 +329,7 @@ impl Admission {
             return Ok(None);
         }
         // A proxy on this machine passes on what came from others, and may say so in the one way or the other.
-        let is_local = way.local && !is_forwarded(headers) && origin::is_loopback(host);
+        let is_local = way.is_local() && !is_forwarded(headers) && origin::is_loopback(host);
         if !way.auth || (need == Need::PrincipalUnlessLocal && is_local) {
             return Ok(Some(peer.principal(None)));
         }

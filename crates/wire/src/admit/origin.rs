@@ -60,14 +60,15 @@ fn is_address(host: &str, at: SocketAddr) -> bool {
 
 /// Whether a value of `Host` means this machine to whoever sent it.
 pub(super) fn is_loopback(host: &str) -> bool {
-    let name = name(host);
+    let name = host_name(host);
     let address = name.trim_start_matches('[').trim_end_matches(']').parse();
     name.eq_ignore_ascii_case("localhost")
         || address.is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
 }
 
 /// A value of `Host` without its port.
-fn name(host: &str) -> &str {
+#[must_use]
+pub fn host_name(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, end)) if end.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
@@ -111,7 +112,7 @@ pub(super) struct Own<'a> {
 impl Own<'_> {
     /// The origin of pages at another port of the same host, as a browser writes it.
     pub(super) fn at_port(self, port: u16) -> String {
-        let name = name(self.host).to_ascii_lowercase();
+        let name = host_name(self.host).to_ascii_lowercase();
         match (self.tls, port) {
             (false, 80) => format!("http://{name}"),
             (true, 443) => format!("https://{name}"),

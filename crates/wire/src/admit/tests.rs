@@ -59,9 +59,8 @@ fn judge_from(door: &Door, peer: &str, need: Need, headers: &[(&str, &str)]) -> 
     let way = Way {
         peer,
         tls: door.tls,
-        local: !peer.is_remote(),
         auth: door.auth,
-        at: None,
+        at: "127.0.0.1:7681".parse().ok(),
         pages: None,
     };
     run(door.request(&parts(headers), way, need))
@@ -75,7 +74,6 @@ fn the_address_that_was_connected_to_is_a_host_of_ours() {
         let way = Way {
             peer: Peer::Ip(PEER.parse().unwrap()),
             tls: false,
-            local: false,
             auth: false,
             at: at.parse().ok(),
             pages: None,
@@ -251,7 +249,6 @@ fn the_kernel_vouches_for_local_users_but_not_for_pages() {
     let way = Way {
         peer: Peer::User(1000),
         tls: false,
-        local: true,
         auth: true,
         at: None,
         pages: None,

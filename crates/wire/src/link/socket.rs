@@ -125,14 +125,6 @@ impl Socket {
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {
         self.tcp().and_then(|stream| stream.local_addr().ok())
     }
-
-    /// Whether our own end is on a loopback address.
-    pub(crate) fn is_on_loopback(&self) -> bool {
-        self.tcp().is_none_or(|_| {
-            let local = self.local_address();
-            local.is_some_and(|local| local.ip().to_canonical().is_loopback())
-        })
-    }
 }
 
 impl AsyncRead for Socket {

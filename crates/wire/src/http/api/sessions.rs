@@ -88,10 +88,7 @@ pub(crate) async fn create(visit: Visit, request: Request<Body>) -> Result<Respo
         }));
     }
     let session = visit.context.registry.create(service, options).await;
-    let session = session.map_err(|error| match error {
-        CreateError::NoService(_) => bad(format!("{error}; there are: {}", offered(&visit))),
-        error => not_created(error),
-    })?;
+    let session = session.map_err(|error| not_created(error, &visit))?;
     session.touch();
     let mut response = (StatusCode::CREATED, Json(Shown::of(&session))).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/api/sessions/{}", session.id())) {
@@ -112,10 +109,11 @@ fn bad(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
-fn not_created(error: CreateError) -> Problem {
+fn not_created(error: CreateError, visit: &Visit) -> Problem {
     let detail = error.to_string();
     match error {
-        CreateError::NoService(_) | CreateError::BadName(_) => bad(detail),
+        CreateError::NoService(_) => bad(format!("{detail}; there are: {}", offered(visit))),
+        CreateError::BadName(_) => bad(detail),
         CreateError::NameTaken(_) => Problem::new(StatusCode::CONFLICT, detail),
         CreateError::Busy(_) | CreateError::ServiceBusy(_) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)

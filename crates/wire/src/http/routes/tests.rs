@@ -55,9 +55,8 @@ async fn ask_from(
     let way = Way {
         peer,
         tls: false,
-        local: here && !peer.is_remote(),
         auth: *auth,
-        at: None,
+        at: here.then(|| "127.0.0.1:7681".parse().unwrap()),
         pages: None,
     };
     request.extensions_mut().insert(Connection::new(way, None));
