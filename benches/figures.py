@@ -53,8 +53,8 @@ def status(pid, key):
 
 
 def cpu(pid):
-    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Seconds on a processor of the threads that live, to the nanosecond."""
+    return sum(int(open(f"/proc/{pid}/task/{task}/schedstat").read().split()[0]) for task in os.listdir(f"/proc/{pid}/task")) / 1e9
 
 
 def start():
@@ -136,7 +136,7 @@ def colours(rounds=5):
     costs = {path: [] for path in paths}
     for _ in range(rounds):
         for path in paths:
-            server = Server("sh", "-c", f"read go; for i in 1 2 3 4 5 6; do cat {path}; done; echo END''_MARK; cat")
+            server = Server("sh", "-c", f"read go; for i in $(seq 24); do cat {path}; done; echo END''_MARK; cat")
             connection = server.connect()
             time.sleep(0.3)
             worker = server.server()

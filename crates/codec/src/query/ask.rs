@@ -5,7 +5,7 @@
 //! that is missed leaves a program waiting; so doubtful ones count.
 
 use super::{ESC, Seen, csi};
-use memchr::memchr;
+use crate::styled;
 
 /// The longest beginning of a query that is remembered between two chunks.
 const MAX_TAIL: usize = 32;
@@ -48,21 +48,25 @@ impl QueryScanner {
                 Seen::Perhaps | Seen::No => {}
             }
         }
-        while let Some(at) = memchr(ESC, rest) {
-            let sequence = &rest[at..];
-            match query(sequence) {
+        loop {
+            rest = &rest[styled::run(rest)..];
+            let seen = match rest.first() {
+                None => return found,
+                Some(&ESC) => query(rest),
+                Some(_shift) => Seen::No,
+            };
+            match seen {
                 Seen::Yes(used) => {
                     found = true;
-                    rest = &sequence[used..];
+                    rest = &rest[used..];
                 }
-                Seen::Perhaps if sequence.len() <= MAX_TAIL => {
-                    self.keep(sequence);
-                    break;
+                Seen::Perhaps if rest.len() <= MAX_TAIL => {
+                    self.keep(rest);
+                    return found;
                 }
-                Seen::Perhaps | Seen::No => rest = &sequence[1..],
+                Seen::Perhaps | Seen::No => rest = &rest[1..],
             }
         }
-        found
     }
 
     fn keep(&mut self, bytes: &[u8]) {

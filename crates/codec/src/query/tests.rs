@@ -84,6 +84,8 @@ const OUTPUT: &[&[u8]] = &[
     b"\x1b[4n",
     b"\x1b(B",
     b"\x1b[2 q",
+    b"\x0e[c\x0f[6n",
+    b"\x1b[38;5;208mcolour\x1b[m",
 ];
 
 fn some(of: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<&'static [u8]>> {

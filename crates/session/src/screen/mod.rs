@@ -21,6 +21,7 @@ mod titles;
 mod tests;
 
 use alacritty_terminal::term::TermMode;
+use anywire_codec::styled;
 use anywire_model::Size;
 use boundary::State;
 use dump::Detail;
@@ -125,7 +126,7 @@ impl Screen {
         if self.swallowing != State::Ground || !self.emulator.scrolls_whole_screen() {
             return 0;
         }
-        let run = &bytes[..skip::run(bytes)];
+        let run = &bytes[..styled::run(bytes)];
         let Some(cut) = skip::cut(run, self.emulator.rows()) else {
             return 0;
         };
@@ -263,7 +264,7 @@ impl Feed<'_> {
 
     /// Text and colours from `start` on. Returns where something else begins.
     fn text(&mut self, start: usize) -> usize {
-        let end = start + skip::run(&self.bytes[start..]);
+        let end = start + styled::run(&self.bytes[start..]);
         self.ground = end;
         if end == self.bytes.len() {
             self.ground -= boundary::partial_character(&self.bytes[start..]);

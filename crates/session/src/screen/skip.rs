@@ -1,54 +1,14 @@
 //! Which output need not be drawn: long text scrolls itself off the screen.
 //!
-//! A *run* is text mixed with nothing but SGR sequences (`ESC [ ... m`). If the whole screen scrolls, then what a run
+//! A *run* ([`anywire_codec::styled`]) is text mixed with nothing but SGR sequences. If the whole screen scrolls, then what it
 //! leaves behind is decided by its last lines: with `rows` line feeds before a cut the cursor stands on the bottom
 //! row, and with `rows` after it every row that was there at the cut has left. So a run may be drawn from a cut
 //! right behind a CR LF, given the SGR state there, and the result is the same cell by cell.
 
-use memchr::{memchr_iter, memchr3, memrchr_iter};
+use anywire_codec::styled::sgr;
+use memchr::{memchr_iter, memrchr_iter};
 
 const ESC: u8 = 0x1b;
-const SHIFT_OUT: u8 = 0x0e;
-const SHIFT_IN: u8 = 0x0f;
-
-/// Longest SGR sequence of a run, so that it surely has no more parameters than the emulator takes (32).
-const SGR_MAX: usize = 34;
-
-/// Length of the run at the start of `bytes`: up to a shift, or to an ESC that begins something other than a whole
-/// SGR sequence.
-pub(super) fn run(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(stop) = next_control(&bytes[at..]) {
-        at += stop;
-        match sgr(&bytes[at..]) {
-            Some(length) => at += length,
-            None => return at,
-        }
-    }
-    bytes.len()
-}
-
-/// The first ESC, SO or SI. Coloured text has the next one near, where setting up a vectorised search costs more than
-/// it saves.
-fn next_control(bytes: &[u8]) -> Option<usize> {
-    const NEAR: usize = 24;
-    let is_control = |byte: &u8| matches!(*byte, ESC | SHIFT_OUT | SHIFT_IN);
-    let near = &bytes[..bytes.len().min(NEAR)];
-    near.iter().position(is_control).or_else(|| {
-        let far = &bytes[near.len()..];
-        memchr3(ESC, SHIFT_OUT, SHIFT_IN, far).map(|at| near.len() + at)
-    })
-}
-
-/// Length of the SGR sequence at the start of `bytes`, if there is a whole one.
-fn sgr(bytes: &[u8]) -> Option<usize> {
-    let parameters = bytes.strip_prefix(b"\x1b[")?;
-    let window = &parameters[..parameters.len().min(SGR_MAX - 2)];
-    let end = window
-        .iter()
-        .position(|byte| !matches!(byte, b'0'..=b'9' | b';' | b':'))?;
-    (window[end] == b'm').then_some(end + 3)
-}
 
 /// Where drawing `run` may begin on a screen of `rows` rows, if enough of it can be left out.
 pub(super) fn cut(run: &[u8], rows: usize) -> Option<usize> {
@@ -85,15 +45,6 @@ fn resets(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn run_ends_at_the_first_thing_that_is_not_text_or_colour() {
-        assert_eq!(run(b"ab\x1b[1;31mcd\r\n\x1b[Ke"), 13);
-        assert_eq!(run(b"ab\x0e"), 2);
-        assert_eq!(run(b"ab\x1b[3"), 2);
-        assert_eq!(run("h\u{e9}\u{9b}".as_bytes()), 5);
-        assert_eq!(run(&[&b"\x1b["[..], &[b';'; 40], b"m"].concat()), 0);
-    }
 
     #[test]
     fn cut_lies_behind_a_return_with_enough_lines_on_both_sides() {
