@@ -162,6 +162,13 @@ async fn the_file_then_the_environment_then_flags() {
     let output = command.env("ANYWIRE_LOG", "a=b=c").output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.starts_with("\"a=b=c\" is no filter of logs"), "{told}");
+    let mut ls = Command::new(BINARY);
+    let output = ls.arg("ls").env("ANYWIRE_LOG", "loud").output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.starts_with("anywire: ANYWIRE_LOG: \"loud\" is no level of logs"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

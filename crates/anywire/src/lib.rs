@@ -8,6 +8,7 @@
 mod access;
 mod activity;
 mod alone;
+mod announce;
 pub mod cli;
 mod config;
 mod echo;

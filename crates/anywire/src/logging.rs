@@ -6,9 +6,21 @@
 use crate::config::file::LogFormat;
 use std::io::{self, Write};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// What is logged unless somebody says otherwise.
 const LEVEL: &str = "warn";
+
+/// Our parts, as logs name them.
+const PARTS: [&str; 7] = [
+    "anywire",
+    "anywire_codec",
+    "anywire_handler",
+    "anywire_model",
+    "anywire_process",
+    "anywire_session",
+    "anywire_wire",
+];
 
 /// Starts logging, once in a process. A level is anything that the filter understands: `debug`, `anywire_wire=trace`.
 pub(crate) fn start(format: LogFormat, level: Option<&str>) {
@@ -24,6 +36,26 @@ pub(crate) fn start(format: LogFormat, level: Option<&str>) {
     if let Err(error) = started {
         eprintln!("anywire: starting the log: {error}");
     }
+}
+
+/// What is wrong with a level. A word alone would be taken for a part of a program, all of which is logged: it is more
+/// likely a level misspelt.
+pub(crate) fn mistake(level: &str) -> Option<String> {
+    if let Err(error) = level.parse::<EnvFilter>() {
+        return Some(format!(
+            "{level:?} is no filter of logs, such as info or anywire_wire=debug: {error}"
+        ));
+    }
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ':');
+    let is_known = |word: &str| {
+        let part = word.split("::").next().unwrap_or_default();
+        word.is_empty() || word.parse::<LevelFilter>().is_ok() || PARTS.contains(&part)
+    };
+    let mut words = level.split(',').map(str::trim);
+    let wrong = words.find(|word| word.chars().all(is_plain) && !is_known(word))?;
+    Some(format!(
+        "{wrong:?} is no level of logs: off, error, warn, info, debug or trace; for a part alone, such as anywire_wire=debug"
+    ))
 }
 
 /// Escapes control characters. Takes a whole event at once, as it is written, and leaves its line end.

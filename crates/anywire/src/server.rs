@@ -3,15 +3,15 @@
 //! It adopts what an earlier server left, serves every listener on the workers, and goes when it is told to.
 
 use crate::access::Access;
+use crate::announce::announce;
 use crate::config::Config;
 use crate::config::file::{self, Log, LogFormat};
 use crate::config::runtime;
 use crate::config::values::SilentProtocol;
-use crate::hubs::{self, Hubs};
-use crate::listener::{self, At, ListenUrl, Listener, Scheme};
+use crate::hubs::Hubs;
+use crate::listener::{self, ListenUrl, Listener, Scheme};
 use crate::logging;
 use crate::messages;
-use crate::print::print_line;
 use crate::programs::Programs;
 use crate::workers::{self, Workers};
 use anyhow::{Context as _, Result};
@@ -21,7 +21,6 @@ use anywire_session::{Lag, Policy, Registry, Settings, SizePolicy};
 use anywire_wire::{
     Compression, Context, Listener as Rules, Metrics, Protocol, Stderr, Target, framed,
 };
-use std::collections::HashSet;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -327,50 +326,6 @@ fn page(listeners: &[Listener], config: &Config) -> Option<Arc<str>> {
     of(Scheme::Http)
         .or_else(|| of(Scheme::Auto))
         .map(Into::into)
-}
-
-/// One line for each listener, for people and for scripts.
-fn announce(listeners: &[Listener], access: &Access, config: &Config) -> Result<()> {
-    if config.log.quiet {
-        return Ok(());
-    }
-    let mut told = HashSet::new();
-    let (mut code_told, mut code_asked) = (false, false);
-    for listener in listeners {
-        let Some(index) = listener.index() else {
-            continue;
-        };
-        let Some(rules) = config.listeners.get(index) else {
-            continue;
-        };
-        // localhost has two sockets and one line.
-        if !told.insert(index) {
-            continue;
-        }
-        let url = listener_url(listener, rules);
-        if let (Some(dialect), Some(address)) = (rules.dialect, listener.address()) {
-            print_line(hubs::ready(dialect, address, rules))?;
-        }
-        let web = rules.url.scheme == Scheme::Http && !matches!(rules.url.at, At::Path(_));
-        if web && rules.auth {
-            print_line(format!("{url}#code={}", access.admission.start_code()))?;
-            code_told = true;
-        } else {
-            print_line(url.to_string())?;
-            // There it is of no use beside a password that needs no name.
-            let has_own =
-                rules.url.scheme == Scheme::Framed && config.auth.users.contains_key(framed::USER);
-            code_asked |= rules.auth && !has_own && !matches!(rules.url.at, At::Path(_));
-        }
-    }
-    // Raw bytes and telnet ask for it, and no address has said it.
-    if code_asked && !code_told {
-        print_line(format!("start code: {}", access.admission.start_code()))?;
-    }
-    if let Some(line) = access.fingerprint() {
-        print_line(line)?;
-    }
-    Ok(())
 }
 
 /// Until the supervisor says stop and all programs have ended, or it is gone: then the programs are lost.

@@ -102,6 +102,12 @@ fn run_command(command: Command) -> anyhow::Result<ExitCode> {
     // It knows from elsewhere what to log.
     if !matches!(command, Command::Serve(_) | Command::Xwterm(_)) {
         let level = std::env::var("ANYWIRE_LOG").ok();
+        // `config` tells it among other mistakes.
+        if let Some(what) = level.as_deref().and_then(logging::mistake)
+            && !matches!(command, Command::Config(_))
+        {
+            anyhow::bail!("ANYWIRE_LOG: {what}");
+        }
         logging::start(LogFormat::Text, level.as_deref());
     }
     match command {

@@ -3,26 +3,15 @@
 use super::file::{Auth, Dialect, File, Handler, Listener, Service, Tls};
 use super::read::Step;
 use crate::listener::{At, ListenUrl, Scheme};
+use crate::logging;
 use anywire_model::SessionId;
 use anywire_wire::admit::{self, Name};
 use std::collections::HashSet;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
 /// Letters of a service's name: with a number it still is a session's name.
 const SERVICE_MAX: usize = 40;
 /// Letters of a session's name.
 const SESSION_MAX: usize = 64;
-/// Our parts, as logs name them.
-const PARTS: [&str; 7] = [
-    "anywire",
-    "anywire_codec",
-    "anywire_handler",
-    "anywire_model",
-    "anywire_process",
-    "anywire_session",
-    "anywire_wire",
-];
 /// Bytes of output that may be kept.
 const LOG: std::ops::RangeInclusive<u64> = 4096..=1 << 30;
 
@@ -69,29 +58,10 @@ pub(crate) fn check(file: &File) -> Complaints {
     }
     check_limits(&mut complaints, file);
     check_auth(&mut complaints, &file.auth);
-    if let Some(what) = file.log.level.as_deref().and_then(check_level) {
+    if let Some(what) = file.log.level.as_deref().and_then(logging::mistake) {
         complaints.add(&["log", "level"], what);
     }
     complaints
-}
-
-/// A word alone would be taken for a part of a program, all of which is logged: it is more likely a level misspelt.
-fn check_level(level: &str) -> Option<String> {
-    if let Err(error) = level.parse::<EnvFilter>() {
-        return Some(format!(
-            "{level:?} is no filter of logs, such as info or anywire_wire=debug: {error}"
-        ));
-    }
-    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ':');
-    let is_known = |word: &str| {
-        let part = word.split("::").next().unwrap_or_default();
-        word.is_empty() || word.parse::<LevelFilter>().is_ok() || PARTS.contains(&part)
-    };
-    let mut words = level.split(',').map(str::trim);
-    let wrong = words.find(|word| word.chars().all(is_plain) && !is_known(word))?;
-    Some(format!(
-        "{wrong:?} is no level of logs: off, error, warn, info, debug or trace; for a part alone, such as anywire_wire=debug"
-    ))
 }
 
 /// What a listener takes that no other can have. A port of the kernel's choice is always another one.

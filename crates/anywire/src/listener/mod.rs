@@ -121,6 +121,20 @@ impl ListenUrl {
         url.to_string()
     }
 
+    /// Where other machines reach it by the addresses of this `machine`, if it is on all of them.
+    pub(crate) fn elsewhere(&self, machine: &[IpAddr]) -> Vec<Self> {
+        let At::Address(all) = &self.at else {
+            return Vec::new();
+        };
+        // `[::]` takes IPv4 as well.
+        let is_its = |ip: &&IpAddr| all.ip().is_unspecified() && (all.is_ipv6() || ip.is_ipv4());
+        let with = |ip: &IpAddr| Self {
+            at: At::Address(SocketAddr::new(*ip, all.port())),
+            ..self.clone()
+        };
+        machine.iter().filter(is_its).map(with).collect()
+    }
+
     /// As it is printed when its port is known.
     pub(crate) fn with_port(&self, port: u16) -> Self {
         let mut url = self.clone();
@@ -244,6 +258,25 @@ mod tests {
 
     fn good(url: &str) -> ListenUrl {
         url.parse().unwrap()
+    }
+
+    #[test]
+    fn a_listener_on_all_addresses_is_reached_by_each() {
+        let machine = ["192.168.1.5", "2001:db8::5"].map(|ip| ip.parse().unwrap());
+        let elsewhere = |url| {
+            let urls = good(url).elsewhere(&machine);
+            urls.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            elsewhere("https://0.0.0.0:8443"),
+            ["https://192.168.1.5:8443/"]
+        );
+        assert_eq!(
+            elsewhere("telnet://[::]:23"),
+            ["telnet://192.168.1.5:23", "telnet://[2001:db8::5]:23"]
+        );
+        assert!(elsewhere("http://127.0.0.1:7681").is_empty());
+        assert!(elsewhere("http://localhost:7681").is_empty());
     }
 
     #[test]

@@ -212,10 +212,14 @@ pub(crate) enum Refusal {
     /// Does not say which of them it was, nor who is a user.
     #[error("that start code, token or password is wrong, or that ticket has been used")]
     Wrong,
-    #[error("too many failures; try again in {} seconds", retry_after(*.0))]
+    #[error("too many failures; try again in {}", seconds(retry_after(*.0)))]
     Wait(Duration),
     #[error("too many passwords are being checked; try again in a moment")]
     Busy,
+}
+
+fn seconds(count: u64) -> String {
+    format!("{count} second{}", if count == 1 { "" } else { "s" })
 }
 
 /// A wait in whole seconds, none too few.

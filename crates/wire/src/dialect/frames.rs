@@ -150,6 +150,7 @@ impl Frames<'_> {
     fn frame(&mut self, opcode: Opcode, parts: &[&[u8]]) {
         if self.wrap.is_framed() {
             let len = parts.iter().map(|part| part.len()).sum();
+            self.out.reserve(RESERVED + len);
             write_header(opcode, len, self.out);
         }
         let start = self.out.len();

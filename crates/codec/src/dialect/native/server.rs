@@ -6,6 +6,9 @@ use super::{
 use anywire_model::{ExitReason, Io, Offset, Role, SessionId, Stream};
 use serde::{Deserialize, Serialize};
 
+/// Bytes that texts have which are sent for each key, so that room for them is made once.
+const USUAL: usize = 64;
+
 /// The answer to a `hello`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
@@ -162,6 +165,7 @@ impl<'a> Server<'a> {
 impl ServerText {
     /// Appends the JSON to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        out.reserve(USUAL);
         serde_json::to_writer(out, self).expect("numbers and strings are always JSON");
     }
 
