@@ -1,6 +1,6 @@
 //! The task that moves a program's output from its descriptors into its log, and the handle that acts on it.
 //!
-//! Reads are budgeted: a program that floods takes 64 KiB a turn while it is alone on its worker, and 4 KiB while
+//! Reads are budgeted: a program that floods takes 60 KiB a turn while it is alone on its worker, and 4 KiB while
 //! somebody types beside it. After a turn it yields. No output byte is ever outside kernel, staging pipe or log.
 
 use crate::fds;
@@ -24,8 +24,9 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A turn's bytes for a program that floods alone.
-const BULK: usize = 64 << 10;
+/// A turn's bytes for a program that floods alone: whole reads of a terminal, and together few enough that wires send them
+/// as one message of at most 64 KiB with its header. A read more would leave a second message of a few bytes each turn.
+const BULK: usize = 15 * stage::TERMINAL_READ;
 /// A turn's bytes while somebody types beside it: one read, so that the kernel fills the terminal while they are sent.
 const INTERACTIVE: usize = stage::TERMINAL_READ;
 /// How long a worker remembers that somebody types.
