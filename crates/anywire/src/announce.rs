@@ -20,7 +20,6 @@ pub(crate) fn announce(listeners: &[Listener], access: &Access, config: &Config)
     if config.log.quiet {
         return Ok(());
     }
-    let machine = machine();
     let mut told = HashSet::new();
     let (mut code_told, mut code_asked) = (false, false);
     for listener in listeners {
@@ -46,7 +45,7 @@ pub(crate) fn announce(listeners: &[Listener], access: &Access, config: &Config)
             String::new()
         };
         print_line(format!("{url}{code}"))?;
-        for url in url.elsewhere(&machine) {
+        for url in url.elsewhere(machine) {
             print_line(format!("  from other machines: {url}{code}"))?;
         }
         if code.is_empty() {

@@ -92,7 +92,8 @@ async fn wrong_codes_are_backed_off_even_from_the_right_one() {
     assert_eq!(answer.status, 429);
     let seconds: u32 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!(seconds >= 1);
-    let told = format!("try again in {seconds} second");
+    let unit = if seconds == 1 { "second" } else { "seconds" };
+    let told = format!("try again in {seconds} {unit}\"");
     assert!(answer.body.contains(&told), "{}", answer.body);
     let code = server.admission.start_code();
     let answer = login(&server, &format!(r#"{{"code":"{code}"}}"#)).await;

@@ -121,18 +121,20 @@ impl ListenUrl {
         url.to_string()
     }
 
-    /// Where other machines reach it by the addresses of this `machine`, if it is on all of them.
-    pub(crate) fn elsewhere(&self, machine: &[IpAddr]) -> Vec<Self> {
-        let At::Address(all) = &self.at else {
-            return Vec::new();
+    /// Where other machines reach it, if it is on all addresses of this one: by each that `machine` gives.
+    pub(crate) fn elsewhere(&self, machine: impl FnOnce() -> Vec<IpAddr>) -> Vec<Self> {
+        let all = match &self.at {
+            At::Address(address) if address.ip().is_unspecified() => address,
+            _ => return Vec::new(),
         };
+        let mut ips = machine();
         // `[::]` takes IPv4 as well.
-        let is_its = |ip: &&IpAddr| all.ip().is_unspecified() && (all.is_ipv6() || ip.is_ipv4());
-        let with = |ip: &IpAddr| Self {
-            at: At::Address(SocketAddr::new(*ip, all.port())),
+        ips.retain(|ip| all.is_ipv6() || ip.is_ipv4());
+        let with = |ip| Self {
+            at: At::Address(SocketAddr::new(ip, all.port())),
             ..self.clone()
         };
-        machine.iter().filter(is_its).map(with).collect()
+        ips.into_iter().map(with).collect()
     }
 
     /// As it is printed when its port is known.
@@ -262,9 +264,14 @@ mod tests {
 
     #[test]
     fn a_listener_on_all_addresses_is_reached_by_each() {
-        let machine = ["192.168.1.5", "2001:db8::5"].map(|ip| ip.parse().unwrap());
+        let machine = || {
+            vec![
+                "192.168.1.5".parse().unwrap(),
+                "2001:db8::5".parse().unwrap(),
+            ]
+        };
         let elsewhere = |url| {
-            let urls = good(url).elsewhere(&machine);
+            let urls = good(url).elsewhere(machine);
             urls.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         assert_eq!(

@@ -1,8 +1,8 @@
 //! Which output need not be drawn: long text scrolls itself off the screen.
 //!
-//! A *run* ([`anywire_codec::styled`]) is text mixed with nothing but SGR sequences. If the whole screen scrolls, then what it
-//! leaves behind is decided by its last lines: with `rows` line feeds before a cut the cursor stands on the bottom
-//! row, and with `rows` after it every row that was there at the cut has left. So a run may be drawn from a cut
+//! A *run* ([`anywire_codec::styled`]) is text mixed with nothing but SGR sequences. If the whole screen scrolls, then
+//! what it leaves behind is decided by its last lines: with `rows` line feeds before a cut the cursor stands on the
+//! bottom row, and with `rows` after it every row that was there at the cut has left. So a run may be drawn from a cut
 //! right behind a CR LF, given the SGR state there, and the result is the same cell by cell.
 
 use anywire_codec::styled::sgr;
