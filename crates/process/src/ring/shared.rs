@@ -44,7 +44,8 @@ impl Shared {
             memory,
             order: RwLock::new(()),
         };
-        if shared.word(AT_MAGIC) == 0 {
+        // Nothing is written before the header is whole, so a log without one is empty.
+        if [AT_MAGIC, AT_HEAD, AT_MARKS].map(|at| shared.word(at)) == [0; 3] {
             shared.begin(ring_len, size);
         } else {
             shared.validate(ring_len)?;

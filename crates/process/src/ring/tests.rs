@@ -156,6 +156,17 @@ fn more_marks_than_kept_move_the_tail() {
     assert_eq!(ring.mark(10).unwrap().offset, 10);
 }
 
+/// Found by fuzzing: with its first word gone, a log passed for memory that was never used, and kept whatever head it had.
+#[test]
+fn a_log_without_its_magic_is_not_taken_for_fresh_memory() {
+    let memory = memory();
+    let ring = Ring::open(memory.as_fd(), Size::DEFAULT).unwrap();
+    let word = |at| ring.shared().unwrap().memory.word(at);
+    word(layout::AT_MAGIC).store(0, Ordering::Relaxed);
+    word(layout::AT_HEAD).store(u64::MAX - 3, Ordering::Relaxed);
+    assert!(Ring::open(memory.as_fd(), Size::DEFAULT).is_err());
+}
+
 proptest! {
     /// A damaged memory is refused or read; it never crashes who maps it.
     #[test]
@@ -173,6 +184,7 @@ proptest! {
             let mut out = Vec::new();
             let _ = ring.read(ring.tail(), 5000, &mut out);
             let _ = (ring.page(), ring.checkpoint(), ring.mark_at(0), ring.size_at(500), ring.input_count(1));
+            ring.append(b"and on");
         }
     }
 }
