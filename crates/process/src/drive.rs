@@ -29,6 +29,8 @@ use tokio::time::Instant;
 const BULK: usize = 15 * stage::TERMINAL_READ;
 /// A turn's bytes while somebody types beside it: one read, so that the kernel fills the terminal while they are sent.
 const INTERACTIVE: usize = stage::TERMINAL_READ;
+/// After a turn of so many bytes more is on its way: the next turn looks for it, without asking the kernel to say when.
+const FLOOD: usize = 3 * stage::TERMINAL_READ;
 /// How long a worker remembers that somebody types.
 const TYPING: Duration = Duration::from_millis(30);
 /// The end-of-file character where a terminal does not say another.
@@ -177,6 +179,7 @@ impl Program {
             let exit = self.exit.reason.get();
             match (self.pump(master, None, budget)?, exit) {
                 (Moved::Some(_), _) => tokio::task::yield_now().await,
+                (Moved::Drained(len), None) if len >= FLOOD => tokio::task::yield_now().await,
                 // Read until there was nothing more after the end was known: that is all.
                 (_, Some(reason)) => return Ok(reason.clone()),
                 (Moved::Drained(_), None) => {

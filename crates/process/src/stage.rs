@@ -231,13 +231,6 @@ fn fill(source: &Source<'_>, pipe: &StagePipe, budget: usize) -> io::Result<(usi
     let terminal = source.stream.is_none();
     let piece = if terminal { TERMINAL_READ } else { STAGE_LEN };
     let (mut staged, mut pieces) = (0, 0);
-    // A shorter piece of a terminal's is its last for now. In a turn of several, other programs are served while the
-    // kernel brings more.
-    let last_below = if budget > TERMINAL_READ {
-        TERMINAL_READ / 2
-    } else {
-        TERMINAL_ANSWER
-    };
     while staged < budget && pieces < STAGE_PIECES {
         pieces += 1;
         let want = piece.min(budget - staged);
@@ -247,7 +240,7 @@ fn fill(source: &Source<'_>, pipe: &StagePipe, budget: usize) -> io::Result<(usi
             Ok(len) => {
                 staged += len;
                 // Once the program has ended it is asked all the same, to be certain.
-                if terminal && !source.ended && len < last_below.min(want) {
+                if terminal && !source.ended && len < TERMINAL_ANSWER.min(want) {
                     return Ok((staged, End::Empty));
                 }
             }

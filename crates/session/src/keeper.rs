@@ -42,7 +42,7 @@ pub(crate) struct Keyframe {
 pub(crate) enum Request {
     /// A picture as late as possible.
     Keyframe(oneshot::Sender<Keyframe>),
-    /// Draw up to the head and store a checkpoint.
+    /// Store a checkpoint near the head.
     Checkpoint,
     /// Draw up to the head: there are questions to the terminal in it, and nobody else to answer them.
     Answer,
@@ -96,14 +96,12 @@ async fn keep<H: House>(house: Arc<H>, mut requests: mpsc::Receiver<Request>) {
     let mut drawing = Drawing::begin(house.log().clone());
     loop {
         match tokio::time::timeout(IDLE, requests.recv()).await {
-            Ok(Some(request)) => {
+            Ok(Some(Request::Keyframe(to))) => {
                 drawing.catch_up(&house).await;
-                match request {
-                    Request::Keyframe(to) => drop(to.send(drawing.keyframe())),
-                    Request::Checkpoint => drawing.store(&*house),
-                    Request::Answer => {}
-                }
+                let _ = to.send(drawing.keyframe());
             }
+            Ok(Some(Request::Checkpoint)) => drawing.checkpoint(&house).await,
+            Ok(Some(Request::Answer)) => drawing.catch_up(&house).await,
             Ok(None) => return,
             Err(_idle) => {
                 let mut door = house.door().0.lock();
@@ -116,6 +114,13 @@ async fn keep<H: House>(house: Arc<H>, mut requests: mpsc::Receiver<Request>) {
             }
         }
     }
+}
+
+/// What becomes of the last slice, which need not be a whole one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Drawn,
+    Left,
 }
 
 /// A screen and how far it has read.
@@ -152,30 +157,43 @@ impl Drawing {
     async fn catch_up<H: House>(&mut self, house: &Arc<H>) {
         let head = self.log.head();
         let since = house.unattended_since().unwrap_or(head);
-        self.advance(house, since.min(head)).await;
+        self.advance(house, since.min(head), Last::Drawn).await;
         self.screen.take_replies();
-        self.advance(house, head).await;
+        self.advance(house, head, Last::Drawn).await;
         let replies = self.screen.take_replies();
         if !replies.is_empty() {
             house.answer(&replies, self.offset);
         }
     }
 
+    /// Goes on as far as a checkpoint needs, and stores it. Where somebody answers queries that is no further than whole
+    /// slices: of text that goes on and on, nothing is drawn.
+    async fn checkpoint<H: House>(&mut self, house: &Arc<H>) {
+        if house.unattended_since().is_some() {
+            self.catch_up(house).await;
+        } else {
+            self.advance(house, self.log.head(), Last::Left).await;
+        }
+        self.store(&**house);
+    }
+
     /// Draws up to `target`, or to the last boundary before it.
-    async fn advance<H: House>(&mut self, house: &Arc<H>, target: Offset) {
+    async fn advance<H: House>(&mut self, house: &Arc<H>, target: Offset, last: Last) {
         let mut slice = Vec::new();
         while self.offset < target {
             let until = self.resizes().min(target);
             slice.clear();
             let left = usize::try_from(until - self.offset).unwrap_or(usize::MAX);
             let want = left.min(self.slice());
+            if want == left && until == target && last == Last::Left {
+                return;
+            }
             if self.log.read(self.offset, want, &mut slice).is_err() {
                 // Only without a place for checkpoints can the ring have overtaken us.
                 self.restart();
                 continue;
             }
-            // Text with more behind it than this slice is not drawn even once a slice. No checkpoint then: what the
-            // screen shows is true again with the next drawing.
+            // Text with more behind it than this slice is not drawn even once a slice.
             if want == left || self.draw(&slice, Screen::skim) == 0 {
                 let taken = self.draw(&slice, Screen::advance);
                 if taken == 0 && !self.widen(&mut slice, until) {

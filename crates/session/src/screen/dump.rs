@@ -19,6 +19,8 @@ pub(super) struct Detail {
     pub(super) attributes: bool,
     /// So many rows, the last one being the cursor's or, if all fit, the screen's.
     pub(super) rows: usize,
+    /// Every row of the screen is blank.
+    pub(super) blank: bool,
 }
 
 /// Modes that are off in a fresh terminal.
@@ -73,7 +75,9 @@ pub(super) fn dump(emulator: &Emulator, detail: Detail) -> Vec<u8> {
     }
     let grid = emulator.grid();
     printer.saved_cursor(&grid.saved_cursor, grid);
-    printer.grid(grid);
+    if !detail.blank {
+        printer.grid(grid);
+    }
     printer.tab_stops(emulator);
     printer.modes(emulator);
     printer.final_cursor(emulator);

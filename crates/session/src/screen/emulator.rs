@@ -173,6 +173,13 @@ impl Emulator {
         cursor.input_needs_wrap = false;
     }
 
+    /// Blanks every row, and leaves everything else.
+    pub(super) fn blank(&mut self) {
+        let rows = self.rows();
+        let grid = self.term.grid_mut();
+        (0..rows).for_each(|row| grid[line(row)].reset(&Cell::default()));
+    }
+
     /// REP: prints the last character again, `count` times. A character that something else came after is not
     /// repeated (ECMA-48 leaves that open; xterm.js does the same).
     pub(super) fn repeat(&mut self, count: usize) {

@@ -49,6 +49,8 @@ pub struct Screen {
     emulator: Emulator,
     /// Not ground while the rest of a sequence that was too long is thrown away.
     swallowing: State,
+    /// Nothing was drawn since text was passed over.
+    skimmed: bool,
 }
 
 impl Screen {
@@ -59,6 +61,7 @@ impl Screen {
             size,
             emulator: Emulator::new(size),
             swallowing: State::Ground,
+            skimmed: false,
         }
     }
 
@@ -99,6 +102,7 @@ impl Screen {
     pub fn advance(&mut self, bytes: &[u8]) -> usize {
         #[cfg(test)]
         assert!(bytes != BREAKS, "as asked");
+        self.skimmed = false;
         let start = self.swallow(bytes);
         let mut feed = Feed {
             emulator: &mut self.emulator,
@@ -121,7 +125,7 @@ impl Screen {
 
     /// Passes over text that need not be drawn because what follows it scrolls it away: for a caller that has more than
     /// `bytes`. Returns how many bytes are done with; what is behind them has to be drawn before the screen shows
-    /// anything true.
+    /// anything true. Until then its rows are blank and all else is as it should be, so a dump may stand for it.
     pub fn skim(&mut self, bytes: &[u8]) -> usize {
         if self.swallowing != State::Ground || !self.emulator.scrolls_whole_screen() {
             return 0;
@@ -131,6 +135,9 @@ impl Screen {
             return 0;
         };
         skip_to(&mut self.emulator, &run[..cut]);
+        if !std::mem::replace(&mut self.skimmed, true) {
+            self.emulator.blank();
+        }
         cut
     }
 
@@ -160,6 +167,7 @@ impl Screen {
         self.dump_as(Detail {
             attributes: true,
             rows: usize::MAX,
+            blank: self.skimmed,
         })
     }
 
@@ -176,6 +184,7 @@ impl Screen {
             let dump = self.dump_as(Detail {
                 attributes: false,
                 rows,
+                blank: self.skimmed,
             });
             if dump.len() <= max {
                 return dump;

@@ -26,12 +26,17 @@ pub(super) fn cut(run: &[u8], rows: usize) -> Option<usize> {
 
 /// The SGR sequences of `skipped` that make its final SGR state, in order: those from the last full reset on.
 pub(super) fn sgr_state(skipped: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let start = memrchr_iter(ESC, skipped)
-        .find(|&at| resets(&skipped[at..]))
-        .unwrap_or(0);
-    memchr_iter(ESC, &skipped[start..]).filter_map(move |at| {
-        sgr(&skipped[start + at..]).map(|length| &skipped[start + at..][..length])
-    })
+    let mut first = None;
+    for at in memrchr_iter(ESC, skipped) {
+        first = Some(at);
+        if resets(&skipped[at..]) {
+            break;
+        }
+    }
+    // Plain text, which is most, was searched once then.
+    let colours = &skipped[first.unwrap_or(skipped.len())..];
+    memchr_iter(ESC, colours)
+        .filter_map(|at| sgr(&colours[at..]).map(|length| &colours[at..][..length]))
 }
 
 /// Whether the SGR sequence at the start of `bytes` first resets everything: its first parameter is 0 or missing.
