@@ -2,7 +2,7 @@
 
 use crate::drive::{Parent, Program};
 use crate::ladder::{Ladder, Turn};
-use crate::launch::{self, Ends, Recipe, SpawnError};
+use crate::launch::{Ends, Launcher, Recipe, SpawnError};
 use crate::ring::{self, Ring};
 use crate::running::{Order, Running, Spawn, Spawning};
 use crate::stage::Stages;
@@ -64,7 +64,7 @@ impl Local {
         let memory = ring::create_memory(recipe.ring_len).map_err(system("making the log"))?;
         let log =
             Arc::new(Ring::open(memory.as_fd(), order.size).map_err(system("mapping the log"))?);
-        let launched = launch::launch(recipe, order.id, order.size, None)?;
+        let launched = Launcher::default().launch(recipe, order.id, order.size)?;
         let pid = launched.pid.as_raw_nonzero().get();
         let is_pty = matches!(launched.ends, Ends::Pty(_));
         let io = if is_pty { Io::Pty } else { Io::Pipe };

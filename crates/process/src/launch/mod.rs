@@ -7,7 +7,7 @@ use anywire_model::{Io, SessionId, Size};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Rlimit};
 use serde::{Deserialize, Serialize};
-use spawn::{Image, Streams};
+use spawn::{Image, Low, Streams};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
@@ -93,31 +93,53 @@ pub(crate) struct Launched {
     pub(crate) ends: Ends,
 }
 
-/// Starts the program of a recipe for a session.
-pub(crate) fn launch(
-    recipe: &Recipe,
-    id: SessionId,
-    size: Size,
+/// Starts programs.
+#[derive(Debug, Default)]
+pub(crate) struct Launcher {
     files: Option<Rlimit>,
-) -> Result<Launched, SpawnError> {
-    let system = |doing| move |error: io::Error| SpawnError::System { doing, error };
-    let image = image(recipe, id)?;
-    let program = image.program.to_string_lossy().into_owned();
-    let exec = |error| SpawnError::Exec { program, error };
-    if recipe.io == Io::Pipe {
-        let (ends, theirs) = pipes().map_err(system("making pipes"))?;
-        let streams = Streams::Three(theirs.each_ref().map(AsFd::as_fd));
-        let pid = spawn::spawn(image, &streams, files).map_err(exec)?;
-        return Ok(Launched { pid, ends });
-    }
-    let (master, slave) = pty::open(size).map_err(system("opening a terminal"))?;
-    let streams = Streams::Terminal(slave.as_fd());
-    let pid = spawn::spawn(image, &streams, files).map_err(exec)?;
-    let ends = Ends::Pty(master);
-    Ok(Launched { pid, ends })
+    low: Option<Low>,
 }
 
-fn image(recipe: &Recipe, id: SessionId) -> Result<Image, SpawnError> {
+impl Launcher {
+    /// One for many programs, made early, while low descriptors are free. `files` is the limit that programs get.
+    pub(crate) fn new(files: Option<Rlimit>) -> io::Result<Self> {
+        let low = Some(Low::new()?);
+        Ok(Self { files, low })
+    }
+
+    /// Starts the program of a recipe for a session.
+    pub(crate) fn launch(
+        &mut self,
+        recipe: &Recipe,
+        id: SessionId,
+        size: Size,
+    ) -> Result<Launched, SpawnError> {
+        let system = |doing| move |error: io::Error| SpawnError::System { doing, error };
+        let image = image(recipe, id, self.files)?;
+        let program = image.program.to_string_lossy().into_owned();
+        let exec = |error| SpawnError::Exec { program, error };
+        let low = self.low.as_mut();
+        if recipe.io == Io::Pipe {
+            let (ends, theirs) = pipes().map_err(system("making pipes"))?;
+            let streams = Streams {
+                fds: theirs.each_ref().map(AsFd::as_fd),
+                terminal: false,
+            };
+            let pid = spawn::spawn(image, streams, low).map_err(exec)?;
+            return Ok(Launched { pid, ends });
+        }
+        let (master, slave) = pty::open(size).map_err(system("opening a terminal"))?;
+        let streams = Streams {
+            fds: [slave.as_fd(); 3],
+            terminal: true,
+        };
+        let pid = spawn::spawn(image, streams, low).map_err(exec)?;
+        let ends = Ends::Pty(master);
+        Ok(Launched { pid, ends })
+    }
+}
+
+fn image(recipe: &Recipe, id: SessionId, files: Option<Rlimit>) -> Result<Image, SpawnError> {
     let refuse = |program: &str, error| SpawnError::Exec {
         program: program.to_owned(),
         error,
@@ -144,6 +166,7 @@ fn image(recipe: &Recipe, id: SessionId) -> Result<Image, SpawnError> {
         argv,
         env: environment(recipe, id),
         cwd: recipe.cwd.clone().map(Into::into),
+        files,
     })
 }
 

@@ -12,7 +12,7 @@ use super::reload::Reload;
 use super::restart::Backoff;
 use super::signals::Signals;
 use crate::boottime_ms;
-use crate::launch::Recipe;
+use crate::launch::{Launcher, Recipe};
 use crate::local::reason;
 use crate::stage::{self, StagePipe};
 use crate::tree::{self, Snapshot};
@@ -70,8 +70,7 @@ struct Parent {
     vault: OwnedFd,
     page: OwnedFd,
     stages: Vec<StagePipe>,
-    /// The limit on descriptors that programs get: the one that this process was started with.
-    files: Option<Rlimit>,
+    launcher: Launcher,
     sessions: HashMap<SessionId, Held>,
     leaders: HashMap<i32, SessionId>,
     server: Option<Server>,
@@ -102,6 +101,8 @@ impl Parent {
     fn new(plan: Plan) -> io::Result<Self> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let workers = plan.workers.max(1);
+        // Programs get the limit on descriptors that this process was started with.
+        let launcher = Launcher::new(raise_files())?;
         Ok(Self {
             signals: Signals::new()?,
             reload: Reload::new(plan.reload.clone(), &plan.config)?,
@@ -110,7 +111,7 @@ impl Parent {
             stages: (0..workers)
                 .map(|_| StagePipe::new())
                 .collect::<io::Result<_>>()?,
-            files: raise_files(),
+            launcher,
             sessions: HashMap::new(),
             leaders: HashMap::new(),
             server: None,

@@ -3,7 +3,6 @@
 use super::Parent;
 use super::outbox::Outgoing;
 use crate::boottime_ms;
-use crate::launch;
 use crate::supervisor::channel;
 use crate::supervisor::held::{Held, kill};
 use crate::supervisor::protocol::{self, Event, Request};
@@ -120,8 +119,10 @@ impl Parent {
             .ok_or_else(|| format!("no service is called {service:?}"))?;
         let log = crate::ring::create_memory(recipe.ring_len)
             .map_err(|error| format!("making the log: {error}"))?;
-        let launched =
-            launch::launch(recipe, id, size, self.files).map_err(|error| error.to_string())?;
+        let launched = self
+            .launcher
+            .launch(recipe, id, size)
+            .map_err(|error| error.to_string())?;
         let leader = launched.pid.as_raw_nonzero().get();
         self.leaders.insert(leader, id);
         self.sessions.insert(
