@@ -137,15 +137,16 @@ impl Drawing {
         let checkpoint = log
             .checkpoint()
             .filter(|checkpoint| checkpoint.offset >= log.tail());
-        let offset = checkpoint
-            .as_ref()
-            .map_or_else(|| log.tail(), |checkpoint| checkpoint.offset);
+        let (offset, marks) = checkpoint.as_ref().map_or_else(
+            || (log.tail(), log.mark_at(log.tail())),
+            |checkpoint| (checkpoint.offset, checkpoint.marks),
+        );
         let screen = match checkpoint {
             Some(Checkpoint { size, dump, .. }) => Screen::restore(size, &dump),
             None => Screen::new(log.size_at(offset)),
         };
         Self {
-            marks: log.mark_at(offset),
+            marks,
             log,
             screen,
             offset,
@@ -185,7 +186,7 @@ impl Drawing {
             slice.clear();
             let left = usize::try_from(until - self.offset).unwrap_or(usize::MAX);
             let want = left.min(self.slice());
-            if want == left && until == target && last == Last::Left {
+            if want == left && until == target && last == Last::Left && self.may_leave(left) {
                 return;
             }
             if self.log.read(self.offset, want, &mut slice).is_err() {
@@ -205,6 +206,11 @@ impl Drawing {
             }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Whether a checkpoint so many bytes before the head lets the program go on. A short log needs every byte of it.
+    fn may_leave(&self, left: usize) -> bool {
+        left as u64 <= self.log.capacity() / 4
     }
 
     /// Bytes of a slice on this screen.
@@ -298,6 +304,7 @@ impl Drawing {
             let dump = self.screen.dump_within(CHECKPOINT_MAX);
             let checkpoint = Checkpoint {
                 offset: self.offset,
+                marks: self.marks,
                 size: self.screen.size(),
                 dump,
             };
@@ -312,6 +319,8 @@ impl Drawing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anywire_process::ring::create_memory;
+    use std::os::fd::AsFd as _;
 
     #[test]
     fn output_that_breaks_the_drawing_costs_the_picture_and_not_the_session() {
@@ -326,6 +335,80 @@ mod tests {
         let picture = drawing.keyframe().dump;
         let has = |text: &[u8]| picture.windows(text.len()).any(|window| window == text);
         assert!(has(b"after") && !has(b"before"));
+    }
+
+    /// A session of which nothing is needed but its log.
+    struct Nobody {
+        log: Arc<Ring>,
+        door: Door,
+        tasks: TaskTracker,
+    }
+
+    impl House for Nobody {
+        fn log(&self) -> &Arc<Ring> {
+            &self.log
+        }
+        fn door(&self) -> &Door {
+            &self.door
+        }
+        fn tasks(&self) -> &TaskTracker {
+            &self.tasks
+        }
+        fn checkpointed(&self, _offset: Offset) {}
+        fn unattended_since(&self) -> Option<Offset> {
+            None
+        }
+        fn answer(&self, _replies: &[u8], _upto: Offset) {}
+    }
+
+    fn house() -> Arc<Nobody> {
+        let memory = create_memory(1 << 20).unwrap();
+        Arc::new(Nobody {
+            log: Arc::new(Ring::open(memory.as_fd(), Size::DEFAULT).unwrap()),
+            door: Door::default(),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_lies_in_the_middle_of_text_and_nothing_was_drawn() {
+        let house = house();
+        let lines = (0..50_000).map(|line| format!("\x1b[3{}mline {line}\r\n", line % 8));
+        house.log.append(lines.collect::<String>().as_bytes());
+        let mut drawing = Drawing::begin(house.log.clone());
+        drawing.checkpoint(&house).await;
+        let checkpoint = house.log.checkpoint().unwrap();
+        assert!(house.log.head() - checkpoint.offset < 2 * SLICE as u64);
+        assert!(!checkpoint.dump.windows(4).any(|text| text == b"line"));
+
+        let mut next = Drawing::begin(house.log.clone());
+        assert_eq!(next.offset, checkpoint.offset);
+        for drawing in [&mut drawing, &mut next] {
+            drawing.catch_up(&house).await;
+        }
+        assert_eq!(drawing.keyframe().dump, next.keyframe().dump);
+        assert!(next.screen.text().contains("line 49999"));
+    }
+
+    /// They were applied twice by who went on from there, and rows were lost in a window that was dragged to and fro.
+    #[tokio::test]
+    async fn resizes_before_a_checkpoint_are_not_for_the_next_keeper() {
+        let house = house();
+        let text = "x".repeat(79) + "\r\n";
+        house.log.append(text.repeat(30).as_bytes());
+        let mut drawing = Drawing::begin(house.log.clone());
+        drawing.catch_up(&house).await;
+        for cols in [40, 80] {
+            let size = Size {
+                cols,
+                ..Size::DEFAULT
+            };
+            house.log.put_mark(MarkKind::Resize(size));
+        }
+        drawing.resizes();
+        drawing.store(&*house);
+        let mut next = Drawing::begin(house.log.clone());
+        assert_eq!(drawing.keyframe().dump, next.keyframe().dump);
     }
 
     #[test]

@@ -81,23 +81,37 @@ async fn a_late_comer_to_a_terminal_gets_the_screen_and_then_every_byte() {
     assert_eq!(buf, reference(offset, 5000));
 }
 
+/// A checkpoint leaves the end of a text for later, and a screen holds back a sequence that does not end: a log as short as
+/// may be has little room for either.
+#[tokio::test]
+async fn a_flood_fills_the_shortest_log_again_and_again() {
+    let endless = [&b"\x1b]0;"[..], &[b'x'; 1 << 20]].concat();
+    for flood in [reference(0, 1 << 20), b"line\r\n".repeat(200_000), endless] {
+        let (_registry, session, script) = session(1, Io::Pty).await;
+        let attachment = session.attach(options(Start::Oldest)).unwrap();
+        let written = tokio::time::timeout(Duration::from_secs(20), script.write(&flood)).await;
+        assert!(written.is_ok(), "stuck at {}", script.log.head());
+        drop(attachment);
+    }
+}
+
 #[tokio::test]
 async fn pipes_name_what_is_gone_and_tell_their_streams_apart() {
     let (_registry, session, script) = session(64 << 10, Io::Pipe).await;
-    script.write(&reference(0, 100_000)).await;
+    script.write(&reference(0, 200_000)).await;
     script.log.put_mark(MarkKind::Stream(Stream::Err));
     script.write(b"oops").await;
     script.log.put_mark(MarkKind::Stream(Stream::Out));
     script.write(b"fine").await;
     let mut attachment = session.attach(options(Start::Since(5))).unwrap();
     let mut buf = Vec::new();
-    let to = 100_008 - (64 << 10);
+    let to = 200_008 - script.log.capacity();
     assert_eq!(
         next(&mut attachment, &mut buf, 1000).await,
         Output::Gap { from: 5, to }
     );
     let mut streams = Vec::new();
-    while buf.len() < 64 << 10 {
+    while buf.len() < 128 << 10 {
         let Output::Bytes { stream, len, .. } = next(&mut attachment, &mut buf, 64 << 10).await
         else {
             panic!()

@@ -3,7 +3,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0 | magic, version, ring size, head, marks written, first size, time of creation |
-//! | 64 | two checkpoint headers: sequence, offset, size, length, checksum |
+//! | 64 | two checkpoint headers: sequence, offset, size, length, checksum, marks |
 //! | 192 | eight input counters: client, taken, intended, time of last use |
 //! | 512 | two page slots: sequence, length, checksum, bytes |
 //! | 4096 | marks: 16384 of 32 bytes |
@@ -11,7 +11,7 @@
 //! | 2625536 | the ring |
 
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"anywire\0");
-pub(crate) const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 2;
 
 pub(crate) const AT_MAGIC: usize = 0;
 pub(crate) const AT_VERSION: usize = 8;
@@ -22,7 +22,7 @@ pub(crate) const AT_SIZE: usize = 40;
 pub(crate) const AT_CREATED: usize = 48;
 
 pub(crate) const AT_CHECKPOINTS: usize = 64;
-pub(crate) const CHECKPOINT_HEADER_LEN: usize = 40;
+pub(crate) const CHECKPOINT_HEADER_LEN: usize = 48;
 
 pub(crate) const AT_INPUTS: usize = 192;
 pub(crate) const INPUT_LEN: usize = 32;

@@ -25,6 +25,9 @@ use tokio::sync::futures::Notified;
 
 /// Output bytes kept by default.
 pub const DEFAULT_RING_LEN: usize = 2 << 20;
+/// The least that is kept: twice what a screen may hold back of a sequence that does not end, since output stops at a
+/// ring's length behind the last checkpoint.
+pub const RING_LEN_MIN: usize = 128 << 10;
 /// Bytes a checkpoint may have.
 pub const CHECKPOINT_MAX: usize = layout::CHECKPOINT_BODY_LEN;
 /// Marks kept.
@@ -68,12 +71,12 @@ enum Store {
 }
 
 /// Makes the memory of a program's log: a sealed memfd with a ring of `ring_len` bytes (rounded up to a power of two,
-/// at least 64 KiB).
+/// at least [`RING_LEN_MIN`]).
 ///
 /// # Errors
 /// When the kernel refuses (descriptors or memory used up).
 pub fn create_memory(ring_len: usize) -> io::Result<OwnedFd> {
-    let ring_len = ring_len.max(64 << 10).next_power_of_two();
+    let ring_len = ring_len.max(RING_LEN_MIN).next_power_of_two();
     crate::memory::create("anywire-log", layout::AT_RING + ring_len)
 }
 

@@ -20,7 +20,9 @@ pub const INPUT_CLIENTS: usize = INPUTS;
 pub struct Checkpoint {
     /// The first byte that the screen has not seen.
     pub offset: Offset,
-    /// The terminal's size at that offset.
+    /// The first mark that it has not seen.
+    pub marks: u64,
+    /// The terminal's size then.
     pub size: Size,
     /// Bytes that draw the screen on a fresh terminal.
     pub dump: Vec<u8>,
@@ -132,7 +134,14 @@ impl Shared {
             let (sequence, dump) = self.read_slot(&checkpoint_slot(index))?;
             let offset = self.load(checkpoint_at(index) + 8);
             let size = unpack_size(self.load(checkpoint_at(index) + 16))?;
-            (offset <= self.head()).then_some((sequence, Checkpoint { offset, size, dump }))
+            let marks = self.load(checkpoint_at(index) + 40);
+            let checkpoint = Checkpoint {
+                offset,
+                marks,
+                size,
+                dump,
+            };
+            (offset <= self.head() && marks <= self.marks()).then_some((sequence, checkpoint))
         });
         whole
             .max_by_key(|(sequence, _)| *sequence)
@@ -154,6 +163,9 @@ impl Shared {
                 self.memory
                     .word(checkpoint_at(index) + 16)
                     .store(pack_size(checkpoint.size), Relaxed);
+                self.memory
+                    .word(checkpoint_at(index) + 40)
+                    .store(checkpoint.marks, Relaxed);
             },
         );
         true

@@ -5,7 +5,7 @@ use anywire_model::Stream;
 use proptest::prelude::*;
 use std::os::fd::AsFd;
 
-const RING: usize = 64 << 10;
+const RING: usize = RING_LEN_MIN;
 
 fn memory() -> OwnedFd {
     create_memory(RING).unwrap()
@@ -62,6 +62,7 @@ fn a_second_mapping_sees_everything() {
     assert!(ring.put_page(b"a page"));
     assert!(ring.put_checkpoint(&Checkpoint {
         offset: 6,
+        marks: 1,
         size,
         dump: b"dump".to_vec()
     }));
@@ -115,6 +116,7 @@ fn of_two_slots_the_newer_whole_one_counts() {
     assert!(!ring.put_page(&vec![0; PAGE_MAX + 1]));
     assert!(!ring.put_checkpoint(&Checkpoint {
         offset: 0,
+        marks: 0,
         size: Size::DEFAULT,
         dump: vec![0; CHECKPOINT_MAX + 1]
     }));
@@ -175,7 +177,7 @@ proptest! {
         let ring = Ring::open(memory.as_fd(), Size::DEFAULT).unwrap();
         ring.append(&bytes(0, 1000));
         ring.put_page(b"page");
-        ring.put_checkpoint(&Checkpoint { offset: 1000, size: Size::DEFAULT, dump: vec![1; 10] });
+        ring.put_checkpoint(&Checkpoint { offset: 1000, marks: 0, size: Size::DEFAULT, dump: vec![1; 10] });
         for (word, value) in damage {
             ring.shared().unwrap().memory.word(word * 8).store(value, Ordering::Relaxed);
         }
