@@ -35,8 +35,8 @@ const FLOOD: usize = 3 * stage::TERMINAL_READ;
 const TYPING: Duration = Duration::from_millis(30);
 /// The end-of-file character where a terminal does not say another.
 const END_OF_FILE: u8 = 4;
-/// How often to look whether somebody has opened a terminal again that its programs had left.
-const HUNG_UP: Duration = Duration::from_millis(100);
+/// How often to look at a terminal that its programs had left: somebody may have opened it again.
+const HUNG_UP: Duration = Duration::from_millis(50);
 
 /// What only the process's parent can do: the supervisor, or [`crate::Local`].
 pub(crate) trait Parent: Send + Sync + Debug {
@@ -182,9 +182,15 @@ impl Program {
                 (Moved::Drained(len), None) if len >= FLOOD => tokio::task::yield_now().await,
                 // Read until there was nothing more after the end was known: that is all.
                 (_, Some(reason)) => return Ok(reason.clone()),
-                (Moved::Drained(_), None) => {
-                    if let Some(ready) = &mut ready {
+                (Moved::Drained(len), None) => {
+                    let mut closed = false;
+                    if let Some(mut ready) = ready.take() {
+                        closed = ready.ready().is_read_closed();
                         ready.clear_ready();
+                    }
+                    // A terminal that was without a slave once stays ready, though it was opened again.
+                    if closed && len == 0 {
+                        Box::pin(self.hung_up()).await;
                     }
                 }
                 // Without a slave a terminal reads as ended, and stays ready, until somebody opens it again.
@@ -211,7 +217,7 @@ impl Program {
         }
     }
 
-    /// A moment, or the program's end. Boxed by its caller: a timer is large, and this is rare.
+    /// A moment, in place of readiness that means nothing, or the program's end. Boxed by its caller: a timer is large, and this is rare.
     async fn hung_up(&self) {
         tokio::select! {
             () = self.exit.told.notified() => {}

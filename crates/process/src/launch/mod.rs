@@ -1,13 +1,16 @@
 //! Starting a program: a fresh session and process group, a terminal or three pipes, and nothing else inherited.
 
+mod child;
+mod low;
 pub(crate) mod pty;
 mod spawn;
 
 use anywire_model::{Io, SessionId, Size};
+use low::Low;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Rlimit};
 use serde::{Deserialize, Serialize};
-use spawn::{Image, Low, Streams};
+use spawn::{Image, Streams};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;

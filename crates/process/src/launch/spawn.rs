@@ -1,24 +1,14 @@
 //! From a recipe's words to a process.
-//!
-//! As with `posix_spawn`, the child borrows our memory until it executes the program, instead of copying page tables. It
-//! borrows our table of descriptors too, and leaves it with a copy of the lowest few alone: a supervisor of thousands of
-//! sessions would otherwise copy thousands of descriptors for every start, and close them again.
 
-#![allow(unsafe_code)]
-
-use rustix::io::{DupFlags, retry_on_intr};
-use rustix::process::{Pid, Rlimit, WaitOptions};
-use std::ffi::{CString, OsStr, OsString};
+use super::child::{Child, OWN_DESCRIPTORS, Strings, c_string};
+use super::low::Low;
+use rustix::process::{Pid, Rlimit};
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::ptr;
-
-/// Bytes of the child's stack: it calls nothing but the kernel.
-const STACK_LEN: usize = 32 << 10;
-/// Signals are numbered from 1 to this.
-const SIGNALS: libc::c_int = 64;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is executed, and how.
 pub(super) struct Image {
@@ -42,45 +32,8 @@ pub(super) struct Streams<'a> {
     pub(super) terminal: bool,
 }
 
-/// Low numbers kept for what a child inherits: descriptors above its highest are not copied.
-#[derive(Debug)]
-pub(super) struct Low {
-    nothing: OwnedFd,
-    places: [OwnedFd; 3],
-}
-
-impl Low {
-    /// Takes the lowest numbers that are free now.
-    pub(super) fn new() -> io::Result<Self> {
-        let nothing = std::fs::File::open("/dev/null")?;
-        let place = || nothing.try_clone().map(OwnedFd::from);
-        Ok(Self {
-            places: [place()?, place()?, place()?],
-            nothing: nothing.into(),
-        })
-    }
-
-    /// Has `act` see the same streams under low numbers.
-    fn lower<T>(
-        &mut self,
-        streams: Streams<'_>,
-        act: impl FnOnce(Streams<'_>) -> io::Result<T>,
-    ) -> io::Result<T> {
-        for (place, fd) in self.places.iter_mut().zip(streams.fds) {
-            rustix::io::dup3(fd, place, DupFlags::CLOEXEC)?;
-        }
-        let fds = self.places.each_ref().map(AsFd::as_fd);
-        let result = act(Streams { fds, ..streams });
-        // A program's end is seen only when nobody else holds what it held.
-        for place in &mut self.places {
-            let _ = rustix::io::dup3(&self.nothing, place, DupFlags::CLOEXEC);
-        }
-        result
-    }
-}
-
 /// Starts a program as the leader of a session of its own, with default signals. Its descriptors are the three and
-/// no others: ours are all closed on `exec`.
+/// no others: ours are all closed on `exec`, and those that others left open before it, where the kernel can (5.9).
 pub(super) fn spawn(image: Image, streams: Streams<'_>, low: Option<&mut Low>) -> io::Result<Pid> {
     match low {
         Some(low) => low.lower(streams, |streams| start(image, streams)),
@@ -89,226 +42,47 @@ pub(super) fn spawn(image: Image, streams: Streams<'_>, low: Option<&mut Low>) -
 }
 
 fn start(image: Image, streams: Streams<'_>) -> io::Result<Pid> {
-    let path = c_string(find(&image)?)?;
-    let argv = c_strings(image.argv)?;
-    let env = c_strings(image.env.into_iter().map(|(name, value)| {
-        let mut pair = name;
-        pair.push("=");
-        pair.push(value);
-        pair
-    }))?;
-    let cwd = image.cwd.map(c_string).transpose()?;
-    let (argv, env) = (pointers(&argv), pointers(&env));
-    let fds = streams.fds.map(|fd| fd.as_raw_fd());
-    if fds.iter().any(|fd| *fd <= libc::STDERR_FILENO) {
+    if (streams.fds.iter()).any(|fd| fd.as_raw_fd() <= libc::STDERR_FILENO) {
         // One would be overwritten by another. Whoever has a runtime has descriptors there.
         return Err(io::Error::other(
             "standard input, output or error is closed",
         ));
     }
+    let path = c_string(find(&image)?)?;
+    let env = image.env.into_iter().map(|(name, value)| {
+        let mut pair = name;
+        pair.push("=");
+        pair.push(value);
+        pair
+    });
     let mut child = Child {
-        path: path.as_ptr(),
-        argv: argv.as_ptr(),
-        env: env.as_ptr(),
-        cwd: cwd.as_ref().map_or(ptr::null(), |cwd| cwd.as_ptr()),
-        fds,
-        terminal: streams.terminal,
+        path,
+        argv: Strings::new(image.argv)?,
+        env: Strings::new(env)?,
+        cwd: image.cwd.map(c_string).transpose()?,
+        streams,
         files: image.files,
-        changed: changed_signals(),
+        shares: SHARES.load(Ordering::Relaxed),
+        doing: "",
         error: 0,
     };
-    let mut stack = Vec::<u128>::with_capacity(STACK_LEN / size_of::<u128>());
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::SIGCHLD;
-    let blocked = AllBlocked::new()?;
-    // SAFETY: the stack is aligned and large enough, and grows down from its end. `child` and what it points to live until
-    // this call returns, which is when the child has executed the program or ended: until then this thread sleeps.
-    let pid = unsafe {
-        libc::clone(
-            begin,
-            stack.spare_capacity_mut().as_mut_ptr_range().end.cast(),
-            flags,
-            (&raw mut child).cast(),
-        )
-    };
-    let error = io::Error::last_os_error();
-    drop(blocked);
-    let pid = Pid::from_raw(pid.max(0)).ok_or(error)?;
-    // SAFETY: a field of ours; the child wrote to it behind the compiler's back.
-    match unsafe { (&raw const child.error).read_volatile() } {
-        0 => Ok(pid),
-        error => {
-            let _ = retry_on_intr(|| rustix::process::waitpid(Some(pid), WaitOptions::empty()));
-            Err(io::Error::from_raw_os_error(error))
+    match child.run() {
+        Err(_) if child.shares && child.doing == OWN_DESCRIPTORS => {
+            // Old kernels in a container, and emulators: then copies it is.
+            SHARES.store(false, Ordering::Relaxed);
+            child.shares = false;
+            child.run()
         }
+        started => started,
     }
+    .map_err(|error| match child.doing {
+        "" => error,
+        doing => io::Error::new(error.kind(), format!("{doing}: {error}")),
+    })
 }
 
-/// What a child does, all prepared: it shares our memory, so it must not allocate, lock or panic.
-struct Child {
-    path: *const libc::c_char,
-    argv: *const *const libc::c_char,
-    env: *const *const libc::c_char,
-    /// Null for ours.
-    cwd: *const libc::c_char,
-    fds: [libc::c_int; 3],
-    terminal: bool,
-    files: Option<Rlimit>,
-    /// Signals that we handle or ignore: a bit each.
-    changed: u64,
-    /// What went wrong, for the parent to see.
-    error: libc::c_int,
-}
-
-/// The child's first and last function.
-extern "C" fn begin(child: *mut libc::c_void) -> libc::c_int {
-    let child: *mut Child = child.cast();
-    // SAFETY: `start` gave a pointer to its own, sleeps, and reads `error` only when this is over.
-    unsafe {
-        // Nothing but failure comes back.
-        let _ = execute(&*child);
-        (&raw mut (*child).error).write_volatile(*libc::__errno_location());
-    }
-    127
-}
-
-/// `None` after a call that failed.
-///
-/// # Safety
-/// In a child only, whose pointers are valid.
-unsafe fn execute(child: &Child) -> Option<()> {
-    let ok = |result: libc::c_int| (result != -1).then_some(());
-    // SAFETY: calls to the kernel alone, with pointers that are valid by contract.
-    unsafe {
-        own_descriptors(child)?;
-        ok(libc::setsid())?;
-        for (number, fd) in (0..).zip(child.fds) {
-            ok(libc::dup2(fd, number))?;
-        }
-        // Ours close themselves; whoever started us may have left some open that do not.
-        close_range(3, 0);
-        if child.terminal {
-            ok(libc::ioctl(0, libc::TIOCSCTTY, 0))?;
-        }
-        if !child.cwd.is_null() {
-            ok(libc::chdir(child.cwd))?;
-        }
-        if let Some(files) = &child.files {
-            let limit = |value: Option<u64>| value.unwrap_or(libc::RLIM_INFINITY);
-            let files = libc::rlimit {
-                rlim_cur: limit(files.current),
-                rlim_max: limit(files.maximum),
-            };
-            ok(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const files))?;
-        }
-        // Before any is let through: our handlers would run here.
-        for signal in (1..=SIGNALS).filter(|signal| child.changed & bit(*signal) != 0) {
-            signal_action(signal, Some(&Action::default()))?;
-        }
-        set_mask(0)?;
-        libc::execve(child.path, child.argv.cast(), child.env.cast());
-    }
-    None
-}
-
-/// Leaves the shared table of descriptors for one of our own that ends with the streams.
-///
-/// # Safety
-/// In a child only.
-unsafe fn own_descriptors(child: &Child) -> Option<()> {
-    let [one, two, three] = child.fds;
-    let above = one.max(two).max(three).cast_unsigned() + 1;
-    // SAFETY: what is closed is the child's copy. The call is unknown to kernels before 5.9 and to some filters.
-    unsafe {
-        (close_range(above, libc::CLOSE_RANGE_UNSHARE) || libc::unshare(libc::CLONE_FILES) == 0)
-            .then_some(())
-    }
-}
-
-/// Closes all descriptors from `first` on.
-///
-/// # Safety
-/// They must not be in use.
-unsafe fn close_range(first: libc::c_uint, flags: libc::c_uint) -> bool {
-    // SAFETY: plain numbers.
-    unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, flags) == 0 }
-}
-
-/// The signals that are not at their default: only these need to be put back.
-fn changed_signals() -> u64 {
-    // SAFETY: asks only.
-    let action = |signal| unsafe { signal_action(signal, None) };
-    let changed = |signal: &libc::c_int| action(*signal).is_some_and(|[handler, ..]| handler != 0);
-    (1..=SIGNALS).filter(changed).map(bit).sum()
-}
-
-/// What the kernel does for a signal: the handler, and three words that depend on the processor. All zero, it is the
-/// default action.
-type Action = [libc::c_ulong; 4];
-
-/// Sets what happens for a signal, and returns what happened before. As with [`set_mask`], for all signals there are.
-///
-/// # Safety
-/// The action's handler must be one.
-unsafe fn signal_action(signal: libc::c_int, action: Option<&Action>) -> Option<Action> {
-    let mut before = Action::default();
-    // SAFETY: both have room for what the kernel reads and writes, 32 bytes at most.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigaction,
-            signal,
-            action.map_or(ptr::null(), ptr::from_ref),
-            &raw mut before,
-            size_of::<u64>(),
-        )
-    };
-    (result == 0).then_some(before)
-}
-
-fn bit(signal: libc::c_int) -> u64 {
-    1 << (signal - 1)
-}
-
-/// No signal reaches this thread, nor a child before it is ready, until this is dropped.
-struct AllBlocked {
-    before: u64,
-}
-
-impl AllBlocked {
-    fn new() -> io::Result<Self> {
-        // SAFETY: changes this thread's mask alone.
-        let before = unsafe { set_mask(u64::MAX) };
-        before
-            .map(|before| Self { before })
-            .ok_or_else(io::Error::last_os_error)
-    }
-}
-
-impl Drop for AllBlocked {
-    fn drop(&mut self) {
-        // SAFETY: as it was before.
-        unsafe { set_mask(self.before) };
-    }
-}
-
-/// Sets the mask of blocked signals; returns the one before. Straight to the kernel: the C library would leave out those
-/// that it uses itself, whose handlers must not run in a child either.
-///
-/// # Safety
-/// Changes which handlers may run here.
-unsafe fn set_mask(mask: u64) -> Option<u64> {
-    let mut before = 0_u64;
-    // SAFETY: both masks have the eight bytes that the kernel is told.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK,
-            &raw const mask,
-            &raw mut before,
-            size_of::<u64>(),
-        )
-    };
-    (result == 0).then_some(before)
-}
+/// Whether children may share our descriptors until they have their own.
+static SHARES: AtomicBool = AtomicBool::new(true);
 
 /// The program's path: a name without a slash is looked for as the program itself would.
 fn find(image: &Image) -> io::Result<OsString> {
@@ -337,26 +111,16 @@ fn executable(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn c_string(text: OsString) -> io::Result<CString> {
-    Ok(CString::new(text.into_vec())?)
-}
-
-fn c_strings(texts: impl IntoIterator<Item = OsString>) -> io::Result<Vec<CString>> {
-    texts.into_iter().map(c_string).collect()
-}
-
-/// The list as C wants it, with a null pointer at its end.
-fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    let pointers = strings.iter().map(|string| string.as_ptr());
-    pointers.chain([ptr::null()]).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    #![allow(unsafe_code)]
+
     use super::*;
     use rustix::pipe::{PipeFlags, pipe_with};
+    use rustix::process::WaitOptions;
     use std::fs::File;
     use std::io::Read as _;
+    use std::os::fd::AsFd;
 
     fn image(script: &str) -> Image {
         Image {
@@ -397,6 +161,62 @@ mod tests {
         assert!(many.iter().all(|file| file.metadata().is_ok()));
     }
 
+    /// As in a container with an old filter of system calls; for this thread and its children.
+    fn refuse(calls: [libc::c_long; 2]) {
+        let statement = |code: u32, k: u32| libc::sock_filter {
+            code: u16::try_from(code).unwrap(),
+            jt: 0,
+            jf: 0,
+            k,
+        };
+        let equals = |call: libc::c_long, jt, jf| libc::sock_filter {
+            jt,
+            jf,
+            ..statement(
+                libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+                u32::try_from(call).unwrap(),
+            )
+        };
+        let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned();
+        let mut filter = [
+            statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
+            equals(calls[0], 1, 0),
+            equals(calls[1], 0, 1),
+            statement(libc::BPF_RET | libc::BPF_K, refused),
+            statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
+        ];
+        let program = libc::sock_fprog {
+            len: 5,
+            filter: filter.as_mut_ptr(),
+        };
+        // SAFETY: the filter is well formed (the kernel checks it), and copied.
+        unsafe {
+            assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+            let mode = libc::SECCOMP_MODE_FILTER;
+            assert_eq!(
+                libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program),
+                0
+            );
+        }
+    }
+
+    /// Where it cannot leave our descriptors, a child gets a copy of them: with the first start that finds that out, and with
+    /// those after it.
+    #[test]
+    fn where_descriptors_cannot_be_shared_they_are_copied() {
+        let filtered = std::thread::spawn(|| {
+            refuse([libc::SYS_close_range, libc::SYS_unshare]);
+            let mut low = Low::new().unwrap();
+            let list = || image("exec ls /proc/self/fd");
+            [None, Some(&mut low)].map(|low| output(list(), low).unwrap())
+        });
+        for listing in filtered.join().unwrap() {
+            let has = |fd: &str| listing.lines().any(|line| line == fd);
+            assert!(["0", "1", "2"].into_iter().all(has), "{listing}");
+        }
+        assert!(!SHARES.load(Ordering::Relaxed));
+    }
+
     #[test]
     fn signals_are_at_their_defaults() {
         // SAFETY: sets dispositions that no handler belongs to.
@@ -407,9 +227,13 @@ mod tests {
         let text = output(image("exec grep -E 'Sig(Ign|Blk)' /proc/self/status"), None).unwrap();
         assert_eq!(text.matches("0000000000000000").count(), 2, "{text}");
         // And ours are as they were.
+        // SAFETY: as above.
+        unsafe {
+            assert_eq!(libc::signal(libc::SIGUSR1, libc::SIG_DFL), libc::SIG_IGN);
+            libc::signal(libc::SIGHUP, libc::SIG_DFL);
+        }
         let own = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         assert!(own.contains("SigBlk:\t0000000000000000"), "{own}");
-        assert_eq!(changed_signals() & bit(libc::SIGUSR1), bit(libc::SIGUSR1));
     }
 
     #[test]
@@ -427,8 +251,8 @@ mod tests {
         assert_eq!(text, io::ErrorKind::PermissionDenied);
         let nowhere = broken(|image| image.cwd = Some("/nowhere".into()));
         assert_eq!(nowhere, io::ErrorKind::NotFound);
-        let none = rustix::process::wait(WaitOptions::NOHANG);
-        assert!(matches!(none, Err(rustix::io::Errno::CHILD)), "{none:?}");
+        let left = std::fs::read_to_string("/proc/thread-self/children").unwrap();
+        assert_eq!(left, "");
     }
 
     #[test]
