@@ -8,6 +8,9 @@ const ESC: u8 = 0x1b;
 const SHIFT_OUT: u8 = 0x0e;
 const SHIFT_IN: u8 = 0x0f;
 
+/// What ends plain text: bytes that begin a sequence or shift to another character set.
+pub const CONTROLS: [u8; 3] = [ESC, SHIFT_OUT, SHIFT_IN];
+
 /// Longest SGR sequence of a run, so that it surely has no more parameters than terminals take (32).
 const SGR_MAX: usize = 34;
 /// Coloured text has the next sequence near, where setting up a vectorised search costs more than it saves.

@@ -87,6 +87,14 @@ impl Memory {
         }
     }
 
+    /// Whether none of these bytes is among the `len` from byte `at` on. The caller orders this against writers.
+    pub(crate) fn has_none_of(&self, at: usize, len: usize, [a, b, c]: [u8; 3]) -> bool {
+        self.check(at, len);
+        // SAFETY: in bounds (checked above); nobody writes for the time of the call, at the end of which the slice is gone.
+        let bytes = unsafe { std::slice::from_raw_parts(self.map.as_ptr().add(at), len) };
+        memchr::memchr3(a, b, c, bytes).is_none()
+    }
+
     /// Reads from a descriptor straight to byte `at`, at most `len` bytes. The caller excludes every other access to
     /// this range for the time of the call.
     pub(crate) fn read_from(&self, fd: BorrowedFd<'_>, at: usize, len: usize) -> io::Result<usize> {

@@ -5,6 +5,7 @@
 //! work it is gone; the checkpoint stays.
 
 use crate::screen::Screen;
+use anywire_codec::styled;
 use anywire_model::{MarkKind, Offset, Size};
 use anywire_process::ring::{CHECKPOINT_MAX, Checkpoint, MARKS_MAX, Ring};
 use parking_lot::Mutex;
@@ -20,6 +21,8 @@ const SLICE: usize = 64 << 10;
 const USUAL: usize = 8000;
 /// The least, for the largest screen.
 const SLICE_MIN: usize = 1 << 10;
+/// What is read of a slice of plain text: its last lines.
+const END: usize = 16 << 10;
 /// Bytes of a keyframe: beyond it attributes are left out, then rows.
 const KEYFRAME_MAX: usize = 4 << 20;
 /// How long the screen is kept without work.
@@ -189,6 +192,10 @@ impl Drawing {
             if want == left && until == target && last == Last::Left && self.may_leave(left) {
                 return;
             }
+            if want < left && self.pass_over(want, &mut slice) {
+                tokio::task::yield_now().await;
+                continue;
+            }
             if self.log.read(self.offset, want, &mut slice).is_err() {
                 // Only without a place for checkpoints can the ring have overtaken us.
                 self.restart();
@@ -206,6 +213,27 @@ impl Drawing {
             }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Passes over a slice of plain text with more behind it, if it is that. It is searched where it lies, since most of a
+    /// flood is such text.
+    fn pass_over(&mut self, len: usize, end: &mut Vec<u8>) -> bool {
+        let start = self.offset;
+        let Some(before) = len.checked_sub(END) else {
+            return false;
+        };
+        let from = start + before as u64;
+        if !self.log.has_none_of(start, len, styled::CONTROLS)
+            || self.log.read(from, END, end).is_err()
+        {
+            return false;
+        }
+        let passed = self.draw(end, Screen::skim) > 0;
+        if passed {
+            self.offset += before as u64;
+        }
+        end.clear();
+        passed
     }
 
     /// Whether a checkpoint so many bytes before the head lets the program go on. A short log needs every byte of it.

@@ -170,6 +170,14 @@ impl Ring {
         }
     }
 
+    /// Whether none of these bytes is among the `len` from `from` on, which are searched where they lie. False as well
+    /// where that cannot be said: not all of them are kept, or the log is on the heap.
+    #[must_use]
+    pub fn has_none_of(&self, from: Offset, len: usize, bytes: [u8; 3]) -> bool {
+        self.shared()
+            .is_some_and(|shared| shared.has_none_of(from, len, bytes))
+    }
+
     /// Number of marks ever written: the next mark's index.
     #[must_use]
     pub fn marks(&self) -> u64 {

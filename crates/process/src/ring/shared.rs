@@ -99,14 +99,16 @@ impl Shared {
 
     /// The later of the ring's and the marks' tails: bytes whose marks are gone cannot be told apart any more.
     pub(super) fn tail(&self) -> Offset {
-        let by_bytes = self.head().saturating_sub(self.ring_len());
+        let head = self.head();
+        let by_bytes = head.saturating_sub(self.ring_len());
         let oldest_mark = self.marks().saturating_sub(MARKS_KEPT);
         let by_marks = if oldest_mark == 0 {
             0
         } else {
             self.mark(oldest_mark).map_or(0, |mark| mark.offset)
         };
-        by_bytes.max(by_marks)
+        // A damaged mark may lie anywhere.
+        by_bytes.max(by_marks).min(head)
     }
 
     pub(super) fn first_size(&self) -> Size {
@@ -130,6 +132,18 @@ impl Shared {
         self.memory.copy_out(first.0, first.1, out);
         self.memory.copy_out(second.0, second.1, out);
         Ok(len)
+    }
+
+    pub(super) fn has_none_of(&self, from: Offset, len: usize, bytes: [u8; 3]) -> bool {
+        let _reading = self.order.read();
+        let end = from.saturating_add(len as u64);
+        if from < self.tail() || end > self.head() || len as u64 > self.ring_len() {
+            return false;
+        }
+        let (first, second) = self.pieces(from, len);
+        [first, second]
+            .into_iter()
+            .all(|(at, len)| self.memory.has_none_of(at, len, bytes))
     }
 
     /// Where `len` bytes from `offset` on lie: up to the ring's end, and the rest from its beginning.

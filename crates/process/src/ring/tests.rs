@@ -99,6 +99,29 @@ fn a_second_mapping_sees_everything() {
 }
 
 #[test]
+fn bytes_are_searched_where_they_lie() {
+    let memory = memory();
+    let ring = Ring::open(memory.as_fd(), Size::DEFAULT).unwrap();
+    let needles = [1, 2, 3];
+    ring.append(&[b'x'; RING - 10]);
+    ring.append(b"xxxxxxxxxxxx\x02x");
+    let (tail, head) = (ring.tail(), ring.head());
+    let needle = head - 2;
+    assert!(ring.has_none_of(tail, (needle - tail) as usize, needles));
+    assert!(!ring.has_none_of(tail, (needle - tail) as usize + 1, needles));
+    assert!(
+        ring.has_none_of(needle - 8, 8, needles),
+        "across the ring's end"
+    );
+    assert!(ring.has_none_of(needle + 1, 1, needles));
+    // What is not there cannot be said.
+    assert!(!ring.has_none_of(needle + 1, 2, needles));
+    assert!(!ring.has_none_of(tail - 1, 2, needles));
+    assert!(!ring.has_none_of(u64::MAX, usize::MAX, needles));
+    assert!(!Ring::heap(Size::DEFAULT, 10, 10).has_none_of(0, 0, needles));
+}
+
+#[test]
 fn of_two_slots_the_newer_whole_one_counts() {
     let memory = memory();
     let ring = Ring::open(memory.as_fd(), Size::DEFAULT).unwrap();
@@ -169,6 +192,24 @@ fn a_log_without_its_magic_is_not_taken_for_fresh_memory() {
     assert!(Ring::open(memory.as_fd(), Size::DEFAULT).is_err());
 }
 
+/// Found by fuzzing: the tail was taken from a mark that lay behind the head.
+#[test]
+fn a_damaged_mark_does_not_put_the_tail_behind_the_head() {
+    let memory = memory();
+    let ring = Ring::open(memory.as_fd(), Size::DEFAULT).unwrap();
+    ring.append(b"three");
+    for _ in 0..layout::MARKS + 5 {
+        ring.put_mark(MarkKind::Resize(Size::DEFAULT));
+    }
+    let shared = ring.shared().unwrap();
+    for mark in 0..layout::MARKS as usize {
+        let word = shared.memory.word(layout::AT_MARK_RING + mark * Mark::LEN);
+        word.store(u64::MAX - 3, Ordering::Relaxed);
+    }
+    assert_eq!((ring.tail(), ring.head()), (5, 5));
+    assert_eq!(ring.read(0, 10, &mut Vec::new()), Err(Gone { tail: 5 }));
+}
+
 proptest! {
     /// A damaged memory is refused or read; it never crashes who maps it.
     #[test]
@@ -184,7 +225,9 @@ proptest! {
         drop(ring);
         if let Ok(ring) = Ring::open(memory.as_fd(), Size::DEFAULT) {
             let mut out = Vec::new();
+            prop_assert!(ring.tail() <= ring.head());
             let _ = ring.read(ring.tail(), 5000, &mut out);
+            let _ = ring.has_none_of(ring.tail(), 5000, [0; 3]);
             let _ = (ring.page(), ring.checkpoint(), ring.mark_at(0), ring.size_at(500), ring.input_count(1));
             ring.append(b"and on");
         }
