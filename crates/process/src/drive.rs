@@ -217,7 +217,8 @@ impl Program {
         }
     }
 
-    /// A moment, in place of readiness that means nothing, or the program's end. Boxed by its caller: a timer is large, and this is rare.
+    /// A moment, in place of readiness that means nothing, or the program's end. Boxed by its caller: a timer is large, and
+    /// this is rare.
     async fn hung_up(&self) {
         tokio::select! {
             () = self.exit.told.notified() => {}
